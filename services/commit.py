@@ -1,0 +1,114 @@
+"""Commit: staged originals become stored ones. The order of writes is the promise (reliability.md, 5.0):
+
+(a) pending rows and an outbox row in one transaction; (b) the original into the store, create-only and with its digest; (c) read back
+and proven, the facts put beside it; (d) rows ready; (e) staging told. Only after (d) may a caller say 201. Each step may run twice.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from catalog.records import ImageRecord, Original, ProductDraft, ProductRecord, Reservation
+from services import outbox
+from services.container import Services
+from services.errors import ExpiredImage, UncommittableImage
+from services.ids import facts_key, original_key
+from services.stage import missing
+from services.values import KnownImage
+from storage.base import DigestConflict, StagedImage
+
+TRANSFERS_AT_ONCE = 4
+
+
+async def commit_images(services: Services, image_ids: Sequence[str]) -> list[ImageRecord]:
+    """Store staged images that belong to no product; they live until they are deleted by their own id."""
+    originals = await _originals(services, image_ids, product_id=None)
+    await _carry_out(services, await services.catalog.reserve(originals, standalone=True, image_ids=image_ids))
+    return await _records(services, image_ids)
+
+
+async def create_product(services: Services, draft: ProductDraft, image_ids: Sequence[str]) -> tuple[ProductRecord, bool]:
+    """The product with its images stored, and whether it is new: a repeated idempotency key gives the product that it made."""
+    repeated = await services.catalog.repeated(draft)
+    originals = [] if repeated else await _originals(services, image_ids, product_id=draft.id)
+    reservation = await services.catalog.reserve(originals, draft=draft, image_ids=image_ids)
+    await _carry_out(services, reservation)
+    product_id = reservation.product_id or draft.id
+    return await services.catalog.require_product(product_id), not reservation.repeated
+
+
+async def add_images(services: Services, product_id: str, image_ids: Sequence[str]) -> None:
+    """Store what a product that exists is about to refer to."""
+    originals = await _originals(services, image_ids, product_id=product_id)
+    if originals:
+        await _carry_out(services, await services.catalog.reserve(originals, image_ids=image_ids))
+
+
+async def _originals(services: Services, image_ids: Sequence[str], product_id: str | None) -> list[Original]:
+    """Those of the images that are still to be stored; ExpiredImage or UncommittableImage for the first that cannot be."""
+    known = await services.catalog.images(image_ids)
+    wanted = [image_id for image_id in image_ids if not (image_id in known and known[image_id].state == "ready")]
+    return [_original(await _staged(services, image_id), product_id) for image_id in wanted]
+
+
+async def _staged(services: Services, image_id: str) -> StagedImage:
+    staged = await services.staging.head(image_id)
+    if staged is not None:
+        return staged
+    error = await missing(services, image_id)
+    if isinstance(error, ExpiredImage):
+        raise error
+    raise UncommittableImage(f"There is no upload {image_id}: send the picture to /uploads first.", image=image_id)
+
+
+def _original(staged: StagedImage, product_id: str | None) -> Original:
+    known = KnownImage.from_staged(staged)
+    place = original_key(known.id, known.facts.format, product_id)
+    return Original(id=known.id, facts=known.facts, bytes=known.bytes, sha256=known.sha256, place=place)
+
+
+async def _carry_out(services: Services, reservation: Reservation) -> None:
+    """Steps (b) to (e), and the start of what follows a commit."""
+    pending = [image for image in reservation.images if image.state == "pending"]
+    limit = asyncio.Semaphore(TRANSFERS_AT_ONCE)
+
+    async def transfer(image: ImageRecord) -> None:
+        async with limit:
+            await _transfer(services, image)
+
+    await asyncio.gather(*(transfer(image) for image in pending))
+    warm = await services.catalog.confirm(reservation)
+    for image in pending:
+        services.memory.forget(image.id)
+        await services.staging.mark_transferred(image.id)
+    await outbox.send(services, warm)
+
+
+async def _transfer(services: Services, image: ImageRecord) -> None:
+    """Steps (b) and (c) for one image."""
+    data = await services.staging.read(image.id)
+    known = KnownImage.from_record(image)
+    await services.store.put(image.place, data, sha256=image.sha256, metadata=_metadata(known))
+    await services.store.verify(image.place, size=image.bytes, sha256=image.sha256)
+    await put_facts(services, known)
+
+
+def _metadata(known: KnownImage) -> dict[str, str]:
+    """The facts once more, on the object itself, for stores that keep metadata."""
+    return {name: str(value) for name, value in known.facts.to_json().items()}
+
+
+async def put_facts(services: Services, known: KnownImage) -> None:
+    """Write the facts object; one that an interrupted commit left for another place is replaced."""
+    data, key = known.to_json(), facts_key(known.id)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        await services.store.put(key, data, sha256=digest)
+    except DigestConflict:
+        await services.store.delete(key)
+        await services.store.put(key, data, sha256=digest)
+
+
+async def _records(services: Services, image_ids: Sequence[str]) -> list[ImageRecord]:
+    known = await services.catalog.images(image_ids)
+    return [known[image_id] for image_id in image_ids]

@@ -1,0 +1,125 @@
+"""Deliver: the bytes of a variant, from memory, from the store or by building it now."""
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import structlog
+
+from catalog.errors import CatalogUnavailable
+from catalog.records import VariantRecord
+from services.container import Services
+from services.ids import variant_key
+from services.values import KnownImage, Variant, etag_of
+from storage.base import DigestConflict, NotStored
+from transforms.engine import execute
+from transforms.formats import FORMATS, negotiate
+from transforms.plan import Plan, Resolved
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A variant, and how it was got: `hit` (memory or store), `miss` (built for this caller) or `coalesced` (for another)."""
+
+    variant: Variant
+    how: str
+
+
+def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Resolved:
+    """What the plan comes down to for this image and caller; ImpossibleOutput over the limits on results."""
+    format = negotiate(accept, alpha=known.facts.alpha, animated=known.facts.animated, order=services.auto_order) if plan.auto else plan.format
+    resolved = plan.resolve(known.facts, format)
+    services.limits.check_output(resolved.size, FORMATS[format], enlarged=resolved.enlarged)
+    return resolved
+
+
+def key_of(known: KnownImage, resolved: Resolved) -> str:
+    return variant_key(known.id, resolved.digest, resolved.plan.format)
+
+
+async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str | None:
+    """The etag of a variant when it can be known without its bytes."""
+    if (variant := services.memory.variants.get(key_of(known, resolved))) is not None:
+        return variant.etag
+    try:
+        row = await services.catalog.variant(known.id, str(resolved.plan), resolved.plan.format)
+    except CatalogUnavailable:
+        return None
+    return row.etag if row else None
+
+
+async def deliver(services: Services, known: KnownImage, resolved: Resolved) -> Delivery:
+    key = key_of(known, resolved)
+    if (variant := services.memory.variants.get(key)) is not None:
+        return Delivery(variant=variant, how="hit")
+    (variant, built), leads = await services.flights.join(key, lambda: _fetch_or_build(services, known, resolved, key))
+    return Delivery(variant=variant, how="hit" if not built else "miss" if leads else "coalesced")
+
+
+async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> tuple[Variant, bool]:
+    stored = None if known.staged else await _stored(services, resolved, key)
+    variant = stored or await _build(services, known, resolved, key)
+    services.memory.remember(key, variant)
+    return variant, stored is None
+
+
+async def _stored(services: Services, resolved: Resolved, key: str) -> Variant | None:
+    try:
+        return _variant(await services.store.get(key), resolved)
+    except NotStored:
+        return None
+
+
+def _variant(data: bytes, resolved: Resolved) -> Variant:
+    return Variant(data=data, size=resolved.size, format=resolved.plan.format, etag=etag_of(data))
+
+
+async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Variant:
+    async with original_path(services, known) as path:
+        rendition = await services.pool.run(execute, resolved.plan, path, known.facts, services.limits)
+    variant = _variant(rendition.data, resolved)
+    return variant if known.staged else await _keep(services, known, resolved, key, variant)
+
+
+async def _keep(services: Services, known: KnownImage, resolved: Resolved, key: str, variant: Variant) -> Variant:
+    """Store and record a new variant. Whoever comes second takes what the first one stored."""
+    try:
+        await services.store.put(key, variant.data, sha256=hashlib.sha256(variant.data).hexdigest(), durable=False)
+    except DigestConflict:
+        variant = _variant(await services.store.get(key), resolved)
+    try:
+        await services.catalog.record_variant(_record(known, resolved, variant))
+    except CatalogUnavailable as error:
+        log.warning("variant_not_recorded", key=key, reason=str(error))
+    return variant
+
+
+def _record(known: KnownImage, resolved: Resolved, variant: Variant) -> VariantRecord:
+    return VariantRecord(
+        image_id=known.id, plan=str(resolved.plan), format=variant.format, size=variant.size, bytes=len(variant.data), etag=variant.etag
+    )
+
+
+@asynccontextmanager
+async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
+    """A file with the original, for a decoder."""
+    if known.place is not None:
+        async with services.store.local(known.place) as path:
+            yield path
+        return
+    data = await services.staging.read(known.id)
+    with tempfile.NamedTemporaryFile(prefix="progimage-staged-") as file:
+        await anyio.to_thread.run_sync(file.write, data)
+        file.flush()
+        yield Path(file.name)
+
+
+async def original(services: Services, known: KnownImage) -> bytes:
+    """The original, byte for byte."""
+    return await (services.store.get(known.place) if known.place is not None else services.staging.read(known.id))

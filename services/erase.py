@@ -1,0 +1,49 @@
+"""Deletion: rows say so first, then the bytes go, then the rows. A deletion that is cut off is finished by the outbox relay."""
+
+from collections.abc import Sequence
+
+from catalog.records import ImageRecord, ProductRecord
+from services import commit
+from services.container import Services
+from services.ids import facts_key, variants_prefix
+
+
+async def delete_product(services: Services, product_id: str) -> list[str]:
+    """Delete a product and every image to which nothing refers any more; the ids of those."""
+    return await erase_all(services, await services.catalog.delete_product(product_id))
+
+
+async def delete_image(services: Services, image_id: str) -> list[str]:
+    """Delete a stored image; ImageInUse while a product refers to it."""
+    return await erase_all(services, [await services.catalog.delete_image(image_id)])
+
+
+async def update_product(
+    services: Services, product_id: str, *, changes: dict[str, object], image_ids: Sequence[str] | None
+) -> ProductRecord:
+    """Change what is named; new images are stored first, and images to which nothing refers any more are deleted."""
+    if image_ids is not None:
+        await services.catalog.require_product(product_id)
+        await commit.add_images(services, product_id, image_ids)
+    product, orphans = await services.catalog.update_product(product_id, image_ids=image_ids, **changes)
+    await erase_all(services, orphans)
+    return product
+
+
+async def erase_all(services: Services, images: Sequence[ImageRecord]) -> list[str]:
+    for image in images:
+        await erase(services, image.id)
+    return [image.id for image in images]
+
+
+async def erase(services: Services, image_id: str) -> None:
+    """Remove the bytes of an image that the catalog has marked `deleting`, then its rows. Safe to repeat."""
+    image = await services.catalog.image(image_id)
+    if image is None or image.state != "deleting":
+        return
+    services.memory.forget(image_id)
+    await services.staging.drop(image_id)
+    await services.store.delete_prefix(variants_prefix(image_id))
+    await services.store.delete(facts_key(image_id))
+    await services.store.delete(image.place)
+    await services.catalog.erase(image_id)

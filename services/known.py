@@ -1,0 +1,38 @@
+"""What is known of an image before any of its bytes is read: memory, then SQL, then staging, then the facts object in the store."""
+
+from catalog.errors import CatalogUnavailable
+from services.container import Services
+from services.ids import facts_key
+from services.stage import missing
+from services.values import KnownImage
+from storage.base import NotStored
+
+
+async def find(services: Services, image_id: str) -> KnownImage:
+    """The image, committed or staged; UnknownImage or ExpiredImage when there is none."""
+    known = services.memory.known.get(image_id)
+    if known is None:
+        known = services.memory.known[image_id] = await _look_up(services, image_id)
+    return known
+
+
+async def _look_up(services: Services, image_id: str) -> KnownImage:
+    try:
+        record = await services.catalog.image(image_id)
+    except CatalogUnavailable as unavailable:
+        return await _from_store(services, image_id, unavailable)
+    if record and record.state == "ready":
+        return KnownImage.from_record(record)
+    being_deleted = record is not None and record.state == "deleting"
+    staged = None if being_deleted else await services.staging.head(image_id)
+    if staged is None:
+        raise await missing(services, image_id)
+    return KnownImage.from_staged(staged)
+
+
+async def _from_store(services: Services, image_id: str, unavailable: CatalogUnavailable) -> KnownImage:
+    """Stored pictures are served with SQL down; that an object is missing proves nothing then."""
+    try:
+        return KnownImage.from_json(await services.store.get(facts_key(image_id)))
+    except NotStored:
+        raise unavailable from None

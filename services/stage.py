@@ -1,0 +1,91 @@
+"""Upload: bytes stream into staging while they are hashed and counted, then a child proves the picture whole."""
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import anyio
+
+from services.container import Services
+from services.errors import EmptyUpload, ExpiredImage, UnknownImage
+from services.ids import image_id
+from storage.base import StagedImage
+from transforms.engine import verify
+from transforms.formats import sniff
+from transforms.values import Facts
+
+BATCH = 1024 * 1024
+SNIFFED = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A staged image and what its header says."""
+
+    staged: StagedImage
+    facts: Facts
+
+
+async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
+    """Take one picture in. Whatever goes wrong, nothing of it stays; what is returned is staged whole.
+
+    Errors: EmptyUpload, TooManyBytes, UnsupportedFormat, LimitExceeded, BrokenImage, DecoderCrashed, StagingFull and what the pool raises.
+    """
+    token = await services.staging.create()
+    try:
+        with tempfile.NamedTemporaryFile(prefix="progimage-upload-") as spool:
+            digest = await _receive(services, token, chunks, spool)
+            facts = await services.pool.run(verify, Path(spool.name), services.limits)
+        staged = await services.staging.finish(token, image_id(digest), sha256=digest, facts=facts.to_json())
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await services.staging.drop(token)
+        raise
+    services.memory.forget(staged.image_id)
+    return Upload(staged=staged, facts=facts)
+
+
+async def _receive(services: Services, token: str, chunks: AsyncIterator[bytes], spool: IO[bytes]) -> str:
+    """Pass the bytes on to staging and to a file for the decoder, and return their hex SHA-256."""
+    digest, end = hashlib.sha256(), 0
+    async for batch in _batches(chunks):
+        services.limits.check_bytes(end + len(batch))
+        if end == 0:
+            services.limits.check_type(sniff(batch[:SNIFFED]))
+        digest.update(batch)
+        end = await services.staging.append(token, end, batch)
+        await anyio.to_thread.run_sync(spool.write, batch)
+    if end == 0:
+        raise EmptyUpload("The upload is empty: send the bytes of a picture.", expected="an image in the body")
+    spool.flush()
+    return digest.hexdigest()
+
+
+async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of about a megabyte: each costs a round trip."""
+    batch = bytearray()
+    async for chunk in chunks:
+        batch += chunk
+        if len(batch) >= BATCH:
+            yield bytes(batch)
+            batch.clear()
+    if batch:
+        yield bytes(batch)
+
+
+async def staged_image(services: Services, image_id: str) -> Upload:
+    """Where an upload stands: UnknownImage, or ExpiredImage within a day after its time."""
+    staged = await services.staging.head(image_id)
+    if staged is None:
+        raise await missing(services, image_id)
+    return Upload(staged=staged, facts=Facts.from_json(dict(staged.facts)))
+
+
+async def missing(services: Services, image_id: str) -> UnknownImage | ExpiredImage:
+    """The error that fits an image that is neither staged nor stored."""
+    if await services.staging.expired(image_id):
+        return ExpiredImage(f"The upload {image_id} has expired: upload the picture again.", image=image_id)
+    return UnknownImage(f"There is no image {image_id}.", image=image_id)

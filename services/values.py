@@ -1,0 +1,56 @@
+"""The values that use cases hand to each other and to the shell."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from catalog.records import ImageRecord
+from storage.base import StagedImage
+from transforms.geometry import Size
+from transforms.values import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownImage:
+    """`place` is the key of the original, or None while it is only staged. `bytes` and the hex `sha256` are the original's."""
+
+    id: str
+    facts: Facts
+    bytes: int
+    sha256: str
+    place: str | None = None
+
+    @property
+    def staged(self) -> bool:
+        return self.place is None
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        values: dict[str, Any] = json.loads(data)
+        return cls(**{**values, "facts": Facts.from_json(values["facts"])})
+
+    @classmethod
+    def from_record(cls, record: ImageRecord) -> Self:
+        return cls(id=record.id, facts=record.facts, bytes=record.bytes, sha256=record.sha256, place=record.place)
+
+    @classmethod
+    def from_staged(cls, staged: StagedImage) -> Self:
+        return cls(id=staged.image_id, facts=Facts.from_json(dict(staged.facts)), bytes=staged.bytes, sha256=staged.sha256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """An encoded variant: the size of a frame in pixels, and the strong etag, which is a digest of the bytes."""
+
+    data: bytes
+    size: Size
+    format: str
+    etag: str
+
+
+def etag_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]

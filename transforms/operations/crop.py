@@ -1,0 +1,88 @@
+"""crop: cut a box out of the oriented picture."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, Self
+
+from transforms.errors import ImpossibleOutput
+from transforms.geometry import Box, Size, round_side
+from transforms.operation import Image, Operation, Stage, param, register
+from transforms.params import decimal_text
+
+MAX_PIXELS = 65535
+
+
+class Length(NamedTuple):
+    """So many pixels, or percent of the picture's side."""
+
+    value: Decimal
+    percent: bool = False
+
+    def pixels(self, side: int) -> int:
+        length = self.value * side / 100 if self.percent else self.value
+        return round_side(length) if length else 0
+
+    def __str__(self) -> str:
+        return decimal_text(self.value) + "p" * self.percent
+
+
+class CropBox(NamedTuple):
+    x: Length
+    y: Length
+    width: Length
+    height: Length
+
+
+@dataclass(frozen=True)
+class CropText:
+    expected: str = f"_x_y_width_height, each in pixels (to {MAX_PIXELS}) or percent (10p), the width and height above 0"
+
+    def parse(self, number: str | None, values: tuple[str, ...]) -> CropBox:
+        if number is not None or len(values) != 4:
+            raise ValueError(self.expected)
+        box = CropBox(*(self._length(value) for value in values))
+        if not box.width.value or not box.height.value:
+            raise ValueError(self.expected)
+        return box
+
+    def _length(self, text: str) -> Length:
+        digits = text.removesuffix("p")
+        percent = digits != text
+        whole, point, places = digits.partition(".")
+        well_formed = digits.isascii() and whole.isdigit() and (places.isdigit() if percent and point else not point)
+        if not well_formed or len(whole) > 5 or len(places) > 2:
+            raise ValueError(self.expected)
+        length = Length(Decimal(digits), percent)
+        if length.value > (100 if percent else MAX_PIXELS):
+            raise ValueError(self.expected)
+        return length
+
+    def format(self, value: CropBox) -> str:
+        return "".join(f"_{length}" for length in value)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Crop(Operation):
+    crop: CropBox | None = param(
+        CropText(), default=None, summary="cut out the box at x, y; what lies outside the picture is left off", example="crop_10p_10p_80p_80p"
+    )
+
+    def box(self, size: Size) -> Box:
+        if self.crop is None:
+            return Box(0, 0, *size)
+        x, y, width, height = self.crop
+        wanted = Box(x.pixels(size.width), y.pixels(size.height), width.pixels(size.width), height.pixels(size.height))
+        return wanted.clipped(size)
+
+    def resolved(self, size: Size, stage: Stage) -> Self | None:
+        box = self.box(size)
+        if not box.width or not box.height:
+            raise ImpossibleOutput(f"Nothing is left of a picture of {size.width} x {size.height} pixels after {self.tokens()['crop']}.")
+        return None if box.size == size else type(self)(crop=CropBox(*(Length(Decimal(side)) for side in box)))
+
+    def output_size(self, size: Size, stage: Stage) -> Size:
+        return self.box(size).size
+
+    def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
+        return frame.crop(*self.box(size))

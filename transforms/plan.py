@@ -1,0 +1,166 @@
+"""Plans: the text between an image's id and the extension, as a value.
+
+    parse("h300,w400,fit_cover/rotate90", "webp")  ->  Plan  ->  str: "w400,h300,fit_cover/rotate90"
+    plan.resolve(facts)  ->  Resolved: what it comes down to on one image, and the exact size that comes out
+
+Laws: `parse(str(plan), plan.format) == plan`; the order of operations inside a stage changes nothing; equal resolved plans have equal
+keys and the other way round.
+"""
+
+import base64
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from transforms.errors import PlanError
+from transforms.formats import FORMATS, Format, by_extension
+from transforms.geometry import Size
+from transforms.operation import Operation, OutputOption, Stage, first_rank, registry, stage_text
+from transforms.values import Facts
+
+# Part of every key: raise it when the same plan gives other pixels or bytes than before.
+ENGINE_VERSION = 1
+AUTO = "auto"
+NOTHING = "_"
+MAX_STAGES = 16
+
+TOKEN = re.compile(r"([a-z]+)([0-9]{1,5}(?:\.[0-9]{1,2})?)?((?:_[A-Za-z0-9.~-]+)*)", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do (stages), how to encode it (options) and as what: a name in FORMATS, or `auto`."""
+
+    stages: tuple[Stage, ...] = ()
+    options: tuple[OutputOption, ...] = ()
+    format: str
+
+    def __str__(self) -> str:
+        stages = [stage.operations for stage in self.stages] or [()]
+        return "/".join(stage_text(operations) for operations in (*stages[:-1], (*stages[-1], *self.options))) or NOTHING
+
+    @property
+    def auto(self) -> bool:
+        return self.format == AUTO
+
+    def resolve(self, facts: Facts, format: str | None = None) -> "Resolved":
+        """What the plan comes down to on a picture like this; `format` is what was negotiated when the plan says `auto`."""
+        name = format or self.format
+        size, stages, enlarged = facts.size, [], False
+        for stage in self.stages:
+            resolved = _resolve_stage(stage, size, FORMATS[name])
+            for operation in resolved.operations:
+                size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
+            stages.append(resolved)
+        options = tuple(option for option in self.options if name in option.formats and option.simplified(Stage(), FORMATS[name]))
+        plan = Plan(stages=tuple(stage for stage in stages if stage.operations), options=options, format=name)
+        return Resolved(plan=plan, size=size, enlarged=enlarged)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A plan for one image: the size of its frames is known, and whether anything is enlarged on the way."""
+
+    plan: Plan
+    size: Size
+    enlarged: bool
+
+    @property
+    def digest(self) -> str:
+        """26 characters of base32 that stand for these pixels, whichever way they were asked for."""
+        text = f"{ENGINE_VERSION} {self.plan}.{self.plan.format}"
+        return base64.b32encode(hashlib.sha256(text.encode()).digest())[:26].decode().lower()
+
+
+def _resolve_stage(stage: Stage, size: Size, format: Format) -> Stage:
+    operations = []
+    for operation in stage.operations:
+        if (resolved := operation.resolved(size, stage)) is not None:
+            operations.append(resolved)
+            size = resolved.output_size(size, stage)
+    return _simplify(Stage(tuple(operations)), format)
+
+
+def _simplify(stage: Stage, format: Format | None) -> Stage:
+    """The same with less text. What one operation loses, another may have been there for: so until nothing changes."""
+    kept = (operation.simplified(stage, format) for operation in stage.operations)
+    simpler = Stage(tuple(operation for operation in kept if operation is not None))
+    return stage if simpler == stage else _simplify(simpler, format)
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str, extension: str) -> Plan:
+    """The plan that a URL's text and extension mean, or PlanError that names the token, what was expected and the nearest known name."""
+    format = by_extension(extension) if extension != AUTO else None
+    if format is None and extension != AUTO:
+        known = [*(name for name, known in FORMATS.items() if known.writable), AUTO]
+        raise PlanError(f"{extension!r} is no output format; there are {', '.join(known)}.", token=extension, expected=known)
+    texts = [] if text == NOTHING else text.split("/")
+    if len(texts) > MAX_STAGES:
+        raise PlanError(f"A plan has at most {MAX_STAGES} stages, this one has {len(texts)}.", expected=f"at most {MAX_STAGES} stages")
+    stages, options = [], dict[type[Operation], OutputOption]()
+    for stage_text_ in texts:
+        stage, found = _parse_stage(stage_text_, format)
+        stages.append(_simplify(stage, format))
+        for option in found:
+            if options.setdefault(type(option), option) is not option:
+                raise PlanError(f"{_text_of(option)!r} is said twice: a plan has one set of output options.", token=_text_of(option))
+    kept = (option for option in sorted(options.values(), key=first_rank) if option.simplified(Stage(), format))
+    return Plan(stages=tuple(stage for stage in stages if stage.operations), options=tuple(kept), format=format.name if format else AUTO)
+
+
+def _parse_stage(text: str, format: Format | None) -> tuple[Stage, list[OutputOption]]:
+    values: dict[type[Operation], dict[str, object]] = {}
+    for token in text.split(",") if text else ():
+        name, value = _parse_token(token, format)
+        if name in values.setdefault(registry()[name], {}):
+            raise PlanError(f"{name!r} is said twice in one stage.", token=token, expected=f"{name} once")
+        values[registry()[name]][name] = value
+    made = sorted((kind(**arguments) for kind, arguments in values.items()), key=first_rank)
+    return Stage(tuple(m for m in made if not isinstance(m, OutputOption))), [m for m in made if isinstance(m, OutputOption)]
+
+
+def _parse_token(token: str, format: Format | None) -> tuple[str, object]:
+    match = TOKEN.fullmatch(token)
+    name = match[1] if match else re.match("[a-z]*", token)[0]  # type: ignore[index]
+    if name not in registry():
+        raise _unknown(token, name)
+    kind = registry()[name]
+    if issubclass(kind, OutputOption) and format and format.name not in kind.formats:
+        raise PlanError(f"{token!r}: {format.name} has no {name}; {', '.join(sorted(kind.formats))} have.", token=token, expected=f"no {name}")
+    convertor = kind.parameters()[name].convertor
+    try:
+        if match is None:
+            raise ValueError(token)
+        return name, convertor.parse(match[2], tuple(match[3].split("_")[1:]))
+    except ValueError:
+        raise PlanError(f"{token!r}: expected {convertor.expected} after {name!r}.", token=token, expected=convertor.expected) from None
+
+
+def _unknown(token: str, name: str) -> PlanError:
+    nearest = difflib.get_close_matches(name[:20], registry(), n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return PlanError(
+        f"{token[:60]!r} is no operation.{hint}", token=token[:60], expected=list(registry()), nearest=nearest[0] if nearest else None
+    )
+
+
+def _text_of(option: OutputOption) -> str:
+    return ",".join(option.tokens().values())
+
+
+def pipeline(plan: Plan, facts: Facts) -> Iterator[tuple[Operation, Stage, Size]]:
+    """The operations of a resolved plan in the order in which they run, each with its stage and the size that it sees."""
+    size = facts.size
+    for stage in plan.stages:
+        for operation in stage.operations:
+            yield operation, stage, size
+            size = operation.output_size(size, stage)
+
+
+def save_options(plan: Plan) -> Mapping[str, object]:
+    """What the plan's options say to the encoder."""
+    return {name: value for option in plan.options for name, value in option.save_options(FORMATS[plan.format]).items()}
