@@ -26,4 +26,4 @@ class Services:
     limits: Limits
     warm: tuple[Plan, ...]
     auto_order: tuple[str, ...]
-    flights: Flights[Variant] = field(default_factory=Flights)
+    flights: Flights[tuple[Variant, bool]] = field(default_factory=Flights)

@@ -42,7 +42,9 @@ async def erase(services: Services, image_id: str) -> None:
     if image is None or image.state != "deleting":
         return
     services.memory.forget(image_id)
-    await services.staging.drop(image_id)
+    staged = await services.staging.head(image_id)
+    if staged and staged.transferred:  # Else it was uploaded anew, and that upload was acknowledged.
+        await services.staging.drop(image_id)
     await services.store.delete_prefix(variants_prefix(image_id))
     await services.store.delete(facts_key(image_id))
     await services.store.delete(image.place)

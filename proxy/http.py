@@ -1,0 +1,107 @@
+"""HTTP rules as pure functions: validators, ranges, and the headers of pictures (http.md)."""
+
+import re
+from functools import lru_cache
+
+from services.values import KnownImage, Variant
+from transforms.formats import FORMATS
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+STAGED = "private, max-age=60"
+REDIRECT = "public, max-age=86400"
+NO_STORE = "no-store"
+MAX_TAGS_LENGTH = 8192
+
+# What a browser may do with a picture that a stranger uploaded: show it, anywhere, and nothing else.
+PICTURE_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; sandbox"),
+    ("cross-origin-resource-policy", "cross-origin"),
+    ("access-control-allow-origin", "*"),
+    ("accept-ranges", "bytes"),
+)
+
+Headers = tuple[tuple[str, str], ...]
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+def quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """Weak comparison, as RFC 9110 13.1.2 asks for GET; `*` matches whatever exists."""
+    if not if_none_match:
+        return False
+    return if_none_match.strip() == "*" or etag in TAG.findall(if_none_match[:MAX_TAGS_LENGTH])
+
+
+class Unsatisfiable(Exception):
+    """A range that begins behind the last byte."""
+
+
+def byte_range(header: str | None, if_range: str | None, etag: str, length: int) -> tuple[int, int] | None:
+    """First byte and the one after the last, or None for the whole: no range, several, not understood, or of other bytes (If-Range)."""
+    match = RANGE.fullmatch(header or "")
+    if not match or not (match[1] or match[2]) or (if_range is not None and if_range != quoted(etag)):
+        return None
+    if not match[1]:
+        first, end = max(0, length - int(match[2])), length
+    else:
+        first, end = int(match[1]), min(length, int(match[2]) + 1) if match[2] else length
+        if match[2] and int(match[2]) < first:
+            return None
+    if first >= length:
+        raise Unsatisfiable
+    return first, end
+
+
+@lru_cache(maxsize=8192)
+def picture_headers(name: str, format: str, etag: str, *, staged: bool, location: str | None, negotiated: bool) -> Headers:
+    """All headers of a picture but its length: `name` is a safe file name, `location` the canonical path when another was asked for."""
+    disposition = "inline" if FORMATS[format].inline_safe else "attachment"
+    extra = ((("content-location", location),) if location else ()) + ((("vary", "Accept"),) if negotiated else ())
+    return (
+        ("content-type", FORMATS[format].media_type),
+        ("etag", quoted(etag)),
+        ("cache-control", STAGED if staged else IMMUTABLE),
+        ("content-disposition", f'{disposition}; filename="{name}"'),
+        *PICTURE_HEADERS,
+        *extra,
+    )
+
+
+def variant_headers(known: KnownImage, variant: Variant, *, location: str | None, negotiated: bool) -> Headers:
+    name = f"{known.id}.{variant.format}"
+    return picture_headers(name, variant.format, variant.etag, staged=known.staged, location=location, negotiated=negotiated)
+
+
+def original_headers(known: KnownImage) -> Headers:
+    name = f"{known.id}.{known.facts.format}"
+    return picture_headers(name, known.facts.format, known.sha256[:32], staged=known.staged, location=None, negotiated=False)
+
+
+def prefers(accept: str | None, *media_types: str) -> str:
+    """The first of the media types that this Accept header likes best; the first of all when it says nothing about any.
+
+    Linear in the header's length, whatever a stranger writes into it.
+    """
+    weights = _weights((accept or "*/*")[:2048])
+    return max(media_types, key=lambda media_type: (_weight(weights, media_type), -media_types.index(media_type)))
+
+
+def _weights(accept: str) -> dict[str, float]:
+    weights = {}
+    for item in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        quality = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+        weights[name] = float(quality) if re.fullmatch(r"[01](\.[0-9]{0,3})?", quality) else 0.0
+    return weights
+
+
+def _weight(weights: dict[str, float], media_type: str) -> float:
+    for name in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        if name in weights:
+            return weights[name]
+    return 0.0
