@@ -3,7 +3,6 @@
 import re
 from functools import lru_cache
 
-from services.values import KnownImage, Variant
 from transforms.formats import FORMATS
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -58,7 +57,7 @@ def byte_range(header: str | None, if_range: str | None, etag: str, length: int)
 
 
 @lru_cache(maxsize=8192)
-def picture_headers(name: str, format: str, etag: str, *, staged: bool, location: str | None, negotiated: bool) -> Headers:
+def picture_headers(name: str, format: str, etag: str, *, staged: bool, location: str | None = None, negotiated: bool = False) -> Headers:
     """All headers of a picture but its length: `name` is a safe file name, `location` the canonical path when another was asked for."""
     disposition = "inline" if FORMATS[format].inline_safe else "attachment"
     extra = ((("content-location", location),) if location else ()) + ((("vary", "Accept"),) if negotiated else ())
@@ -70,16 +69,6 @@ def picture_headers(name: str, format: str, etag: str, *, staged: bool, location
         *PICTURE_HEADERS,
         *extra,
     )
-
-
-def variant_headers(known: KnownImage, variant: Variant, *, location: str | None, negotiated: bool) -> Headers:
-    name = f"{known.id}.{variant.format}"
-    return picture_headers(name, variant.format, variant.etag, staged=known.staged, location=location, negotiated=negotiated)
-
-
-def original_headers(known: KnownImage) -> Headers:
-    name = f"{known.id}.{known.facts.format}"
-    return picture_headers(name, known.facts.format, known.sha256[:32], staged=known.staged, location=None, negotiated=False)
 
 
 def prefers(accept: str | None, *media_types: str) -> str:

@@ -86,16 +86,18 @@ async def parts(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterato
         options = parse_options_header(headers.get("content-disposition", ""))[1]
         filename = options.get(b"filename")
         body = _body(pieces)
-        yield Part(name=options.get(b"name", b"").decode("utf-8", "replace"), filename=filename and filename.decode("utf-8", "replace"), chunks=body)
+        yield Part(
+            name=options.get(b"name", b"").decode("utf-8", "replace"),
+            filename=filename and filename.decode("utf-8", "replace"),
+            chunks=body,
+        )
         async for _ in body:
             pass
     if not events.ended:
         raise BadRequest("The form ends before its last boundary.", expected="a whole multipart/form-data body")
 
 
-async def _pump(
-    parser: MultipartParser, events: _Events, stream: AsyncIterator[bytes]
-) -> AsyncIterator[dict[str, str] | bytes | None]:
+async def _pump(parser: MultipartParser, events: _Events, stream: AsyncIterator[bytes]) -> AsyncIterator[dict[str, str] | bytes | None]:
     async for chunk in stream:
         try:
             parser.write(chunk)

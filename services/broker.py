@@ -4,10 +4,9 @@ import anyio
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotifications, TimeLimit
+from storage.staging import translated
 
 from catalog.records import OutboxMessage
-from storage.base import StorageUnavailable
-from storage.staging import translated
 
 QUEUE = "progimage"
 MAX_RETRIES = 3

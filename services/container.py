@@ -3,14 +3,15 @@
 from dataclasses import dataclass, field
 
 from catalog.repository import Catalog
+from transforms.limits import Limits
+from transforms.pool import RenderPool
+
 from services.broker import Tasks
 from services.flights import Flights
 from services.memory import Memory
-from services.values import Variant
+from services.values import Built
 from storage.base import ObjectStore, Staging
-from transforms.limits import Limits
 from transforms.plan import Plan
-from transforms.pool import RenderPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,4 +27,4 @@ class Services:
     limits: Limits
     warm: tuple[Plan, ...]
     auto_order: tuple[str, ...]
-    flights: Flights[tuple[Variant, bool]] = field(default_factory=Flights)
+    flights: Flights[Built] = field(default_factory=Flights)

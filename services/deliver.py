@@ -6,17 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import anyio
 import structlog
+from transforms.engine import execute
 
 from catalog.errors import CatalogUnavailable
 from catalog.records import VariantRecord
 from services.container import Services
 from services.ids import variant_key
-from services.values import KnownImage, Variant, etag_of
+from services.values import Built, KnownImage, Timings, Variant, etag_of
 from storage.base import DigestConflict, NotStored
-from transforms.engine import execute
 from transforms.formats import FORMATS, negotiate
 from transforms.plan import Plan, Resolved
 
@@ -25,15 +26,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A variant, and how it was got: `hit` (memory or store), `miss` (built for this caller) or `coalesced` (for another)."""
+    """A variant, and how it was got: `hit` (memory or store), `miss` (built for this caller) or `coalesced` (for another).
+
+    `timings` are the stages that it took for this caller, in seconds.
+    """
 
     variant: Variant
     how: str
+    timings: Timings = ()
 
 
 def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Resolved:
     """What the plan comes down to for this image and caller; ImpossibleOutput over the limits on results."""
-    format = negotiate(accept, alpha=known.facts.alpha, animated=known.facts.animated, order=services.auto_order) if plan.auto else plan.format
+    format = (
+        negotiate(accept, alpha=known.facts.alpha, animated=known.facts.animated, order=services.auto_order) if plan.auto else plan.format
+    )
     resolved = plan.resolve(known.facts, format)
     services.limits.check_output(resolved.size, FORMATS[format], enlarged=resolved.enlarged)
     return resolved
@@ -55,18 +62,20 @@ async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str
 
 
 async def deliver(services: Services, known: KnownImage, resolved: Resolved) -> Delivery:
+    """The variant. Errors: ImageError, RenderUnavailable, and StorageUnavailable when its original cannot be read."""
     key = key_of(known, resolved)
     if (variant := services.memory.variants.get(key)) is not None:
         return Delivery(variant=variant, how="hit")
-    (variant, built), leads = await services.flights.join(key, lambda: _fetch_or_build(services, known, resolved, key))
-    return Delivery(variant=variant, how="hit" if not built else "miss" if leads else "coalesced")
+    built, leads = await services.flights.join(key, lambda: _fetch_or_build(services, known, resolved, key))
+    how = "hit" if not built.timings else "miss" if leads else "coalesced"
+    return Delivery(variant=built.variant, how=how, timings=built.timings)
 
 
-async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> tuple[Variant, bool]:
+async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
     stored = None if known.staged else await _stored(services, resolved, key)
-    variant = stored or await _build(services, known, resolved, key)
-    services.memory.remember(key, variant)
-    return variant, stored is None
+    built = Built(variant=stored) if stored else await _build(services, known, resolved, key)
+    services.memory.remember(key, built.variant)
+    return built
 
 
 async def _stored(services: Services, resolved: Resolved, key: str) -> Variant | None:
@@ -80,11 +89,17 @@ def _variant(data: bytes, resolved: Resolved) -> Variant:
     return Variant(data=data, size=resolved.size, format=resolved.plan.format, etag=etag_of(data))
 
 
-async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Variant:
+async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
+    began = perf_counter()
     async with original_path(services, known) as path:
+        fetched = perf_counter()
         rendition = await services.pool.run(execute, resolved.plan, path, known.facts, services.limits)
+    rendered = perf_counter()
     variant = _variant(rendition.data, resolved)
-    return variant if known.staged else await _keep(services, known, resolved, key, variant)
+    if not known.staged:
+        variant = await _keep(services, known, resolved, key, variant)
+    timings = (("fetch", fetched - began), ("render", rendered - fetched), ("store", perf_counter() - rendered))
+    return Built(variant=variant, timings=timings)
 
 
 async def _keep(services: Services, known: KnownImage, resolved: Resolved, key: str, variant: Variant) -> Variant:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import IO
 
 import anyio
+from transforms.engine import verify
 
 from services.container import Services
 from services.errors import EmptyUpload, ExpiredImage, UnknownImage
 from services.ids import image_id
 from storage.base import StagedImage
-from transforms.engine import verify
 from transforms.formats import sniff
 from transforms.values import Facts
 

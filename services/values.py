@@ -10,6 +10,8 @@ from storage.base import StagedImage
 from transforms.geometry import Size
 from transforms.values import Facts
 
+ETAG_LENGTH = 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class KnownImage:
@@ -24,6 +26,11 @@ class KnownImage:
     @property
     def staged(self) -> bool:
         return self.place is None
+
+    @property
+    def etag(self) -> str:
+        """Of the original."""
+        return self.sha256[:ETAG_LENGTH]
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -52,5 +59,16 @@ class Variant:
     etag: str
 
 
+Timings = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a flight brings home; `timings` is empty when the store had it."""
+
+    variant: Variant
+    timings: Timings = ()
+
+
 def etag_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
+    return hashlib.sha256(data).hexdigest()[:ETAG_LENGTH]

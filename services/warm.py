@@ -1,7 +1,5 @@
 """Warm: build the variants that every page will ask for, right after a commit."""
 
-from collections.abc import Sequence
-
 import structlog
 
 from services import known

@@ -94,10 +94,7 @@ def _simplify(stage: Stage, format: Format | None) -> Stage:
 @lru_cache(maxsize=4096)
 def parse(text: str, extension: str) -> Plan:
     """The plan that a URL's text and extension mean, or PlanError that names the token, what was expected and the nearest known name."""
-    format = by_extension(extension) if extension != AUTO else None
-    if format is None and extension != AUTO:
-        known = [*(name for name, known in FORMATS.items() if known.writable), AUTO]
-        raise PlanError(f"{extension!r} is no output format; there are {', '.join(known)}.", token=extension, expected=known)
+    format = _output_format(extension)
     texts = [] if text == NOTHING else text.split("/")
     if len(texts) > MAX_STAGES:
         raise PlanError(f"A plan has at most {MAX_STAGES} stages, this one has {len(texts)}.", expected=f"at most {MAX_STAGES} stages")
@@ -110,6 +107,22 @@ def parse(text: str, extension: str) -> Plan:
                 raise PlanError(f"{_text_of(option)!r} is said twice: a plan has one set of output options.", token=_text_of(option))
     kept = (option for option in sorted(options.values(), key=first_rank) if option.simplified(Stage(), format))
     return Plan(stages=tuple(stage for stage in stages if stage.operations), options=tuple(kept), format=format.name if format else AUTO)
+
+
+def _output_format(extension: str) -> Format | None:
+    """None for `auto`."""
+    format = by_extension(extension)
+    if extension == AUTO or (format and format.writable):
+        return format
+    known = [*(name for name, known in FORMATS.items() if known.writable), AUTO]
+    nearest = difflib.get_close_matches(extension, known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise PlanError(
+        f"{extension[:20]!r} is no output format; there are {', '.join(known)}.{hint}",
+        token=extension[:20],
+        expected=known,
+        nearest=nearest[0] if nearest else None,
+    )
 
 
 def _parse_stage(text: str, format: Format | None) -> tuple[Stage, list[OutputOption]]:
@@ -130,7 +143,9 @@ def _parse_token(token: str, format: Format | None) -> tuple[str, object]:
         raise _unknown(token, name)
     kind = registry()[name]
     if issubclass(kind, OutputOption) and format and format.name not in kind.formats:
-        raise PlanError(f"{token!r}: {format.name} has no {name}; {', '.join(sorted(kind.formats))} have.", token=token, expected=f"no {name}")
+        raise PlanError(
+            f"{token!r}: {format.name} has no {name}; {', '.join(sorted(kind.formats))} have.", token=token, expected=f"no {name}"
+        )
     convertor = kind.parameters()[name].convertor
     try:
         if match is None:

@@ -14,7 +14,12 @@ from transforms.params import TRANSPARENT, WHITE, Colour, ColourText
 class Background(Operation):
     """Fills what contain and rotate lay bare, and is put behind what is transparent."""
 
-    bg: Colour = param(ColourText(), default=TRANSPARENT, summary="the colour behind the picture (white where the format has no transparency)", example="w200,h200,fit_contain,bg_f5c542")
+    bg: Colour = param(
+        ColourText(),
+        default=TRANSPARENT,
+        summary="the colour behind the picture (white where the format has no transparency)",
+        example="w200,h200,fit_contain,bg_f5c542",
+    )
 
     def simplified(self, stage: Stage, format: Format | None) -> Self | None:
         default = WHITE if format and not format.alpha else TRANSPARENT

@@ -65,7 +65,10 @@ class CropText:
 @dataclass(frozen=True, kw_only=True)
 class Crop(Operation):
     crop: CropBox | None = param(
-        CropText(), default=None, summary="cut out the box at x, y; what lies outside the picture is left off", example="crop_10p_10p_80p_80p"
+        CropText(),
+        default=None,
+        summary="cut out the box at x, y; what lies outside the picture is left off",
+        example="crop_10p_10p_80p_80p",
     )
 
     def box(self, size: Size) -> Box:

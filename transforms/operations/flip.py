@@ -10,7 +10,9 @@ from transforms.params import Choice
 @register
 @dataclass(frozen=True, kw_only=True)
 class Flip(Operation):
-    flip: str | None = param(Choice(("h", "v", "hv")), default=None, summary="mirror left to right (h), top to bottom (v) or both", example="flip_h")
+    flip: str | None = param(
+        Choice(("h", "v", "hv")), default=None, summary="mirror left to right (h), top to bottom (v) or both", example="flip_h"
+    )
 
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         match self.flip:

@@ -63,7 +63,10 @@ class GravityText:
 @dataclass(frozen=True, kw_only=True)
 class Gravity(Setting):
     g: Point | str = param(
-        GravityText(), default=COMPASS["center"], summary="what stays in a crop: a side, a point, or what draws the eye", example="w200,h200,fit_cover,g_north"
+        GravityText(),
+        default=COMPASS["center"],
+        summary="what stays in a crop: a side, a point, or what draws the eye",
+        example="w200,h200,fit_cover,g_north",
     )
 
     def place(self, crop: Size, frame: Image) -> Box:

@@ -14,7 +14,9 @@ from transforms.params import Integer
 class Quality(OutputOption):
     formats: ClassVar[frozenset[str]] = frozenset(name for name, format in FORMATS.items() if format.quality is not None)
 
-    q: int | None = param(Integer(1, 100), default=None, summary="quality of a lossy format, 1 to 100; each has its own default", example="w400,q60")
+    q: int | None = param(
+        Integer(1, 100), default=None, summary="quality of a lossy format, 1 to 100; each has its own default", example="w400,q60"
+    )
 
     def simplified(self, stage: Stage, format: Format | None) -> Self | None:
         return None if self.q is None or (format and self.q == format.quality) else self

@@ -19,10 +19,17 @@ FITS = {"outside": fit_outside, "fill": fit_fill, "cover": fit_cover, "contain":
 @register
 @dataclass(frozen=True, kw_only=True)
 class Resize(Operation):
-    w: int | None = param(SIDE, default=None, summary="the width of the box in pixels; without a height that follows the ratio", example="w256")
-    h: int | None = param(SIDE, default=None, summary="the height of the box in pixels; without a width that follows the ratio", example="h256")
+    w: int | None = param(
+        SIDE, default=None, summary="the width of the box in pixels; without a height that follows the ratio", example="w256"
+    )
+    h: int | None = param(
+        SIDE, default=None, summary="the height of the box in pixels; without a width that follows the ratio", example="h256"
+    )
     fit: str = param(
-        Choice(("inside", *FITS)), default="inside", summary="how the picture gets into a box of both sides", example="w200,h200,fit_contain"
+        Choice(("inside", *FITS)),
+        default="inside",
+        summary="how the picture gets into a box of both sides",
+        example="w200,h200,fit_contain",
     )
     enlarge: bool = param(Flag(), default=False, summary="allow a result larger than the picture", example="w2000,enlarge")
 

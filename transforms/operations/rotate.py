@@ -13,7 +13,9 @@ from transforms.params import Integer
 @register
 @dataclass(frozen=True, kw_only=True)
 class Rotate(Operation):
-    rotate: int = param(Integer(0, 359), default=0, summary="turn clockwise by degrees; what is laid bare shows the background", example="rotate90")
+    rotate: int = param(
+        Integer(0, 359), default=0, summary="turn clockwise by degrees; what is laid bare shows the background", example="rotate90"
+    )
 
     def uses(self) -> frozenset[str]:
         return frozenset({"bg"} if self.rotate % 90 else ())

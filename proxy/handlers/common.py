@@ -1,0 +1,36 @@
+"""What handlers share: their collaborators, and answers made of schemas."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.http import NO_STORE
+from proxy.schemas import Presenter
+from proxy.settings import Settings
+from services.container import Services
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """What the application keeps from start to end; Starlette's lifespan puts it on every request."""
+
+    services: Services
+    settings: Settings
+    presenter: Presenter
+
+
+def shell(request: Request) -> Shell:
+    found: Shell = request.state.shell
+    return found
+
+
+def services(request: Request) -> Services:
+    return shell(request).services
+
+
+def answer(model: BaseModel, status: int = 200, **headers: str) -> Response:
+    """JSON that is true now and may not be tomorrow."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(model.model_dump_json(), status, {"cache-control": NO_STORE, **named}, media_type="application/json")

@@ -1,0 +1,97 @@
+"""Pictures: `/img/…`, from the text of the URL to the bytes of the answer (http.md, the order of a request)."""
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from proxy import metrics
+from proxy.handlers.common import services
+from proxy.http import REDIRECT, Headers, Unsatisfiable, byte_range, matches, picture_headers
+from proxy.image_path import ImagePath, parse_path
+from services import deliver, known
+from services.errors import BadRequest, RemoteOff
+from services.values import KnownImage
+from transforms.plan import Plan
+
+
+async def picture(request: Request) -> Response:
+    if "url" in request.query_params:
+        raise _no_remote(request.path_params["path"])
+    asked = parse_path(request.path_params["path"])
+    if request.scope["raw_path"] != asked.accepted.encode():
+        return RedirectResponse(asked.accepted, 308, {"cache-control": REDIRECT})
+    image = await known.find(services(request), asked.image_id)
+    return await (_original(request, image) if asked.plan is None else _variant(request, asked, asked.plan, image))
+
+
+def _no_remote(path: str) -> BadRequest | RemoteOff:
+    if "/" in path:
+        return BadRequest("A path with an id takes no `url`: a picture is stored or remote, not both.", expected="an id or a url")
+    return RemoteOff("Remote pictures are off on this server.")
+
+
+async def original(request: Request) -> Response:
+    """The original of the image that the path names as `id`."""
+    return await _original(request, await known.find(services(request), request.path_params["id"]))
+
+
+async def _original(request: Request, image: KnownImage) -> Response:
+    headers = picture_headers(f"{image.id}.{image.facts.format}", image.facts.format, image.etag, staged=image.staged)
+    if matches(request.headers.get("if-none-match"), image.etag):
+        return unchanged(headers)
+    return bytes_answer(request, await deliver.original(services(request), image), image.etag, headers)
+
+
+async def _variant(request: Request, asked: ImagePath, plan: Plan, image: KnownImage) -> Response:
+    began = time.perf_counter()
+    resolved = deliver.resolve(services(request), plan, image, request.headers.get("accept"))
+    location = asked.location_of(resolved.plan)
+
+    def headers(etag: str) -> Headers:
+        format = resolved.plan.format
+        return picture_headers(f"{image.id}.{format}", format, etag, staged=image.staged, location=location, negotiated=plan.auto)
+
+    tags = request.headers.get("if-none-match")
+    etag = await deliver.etag(services(request), image, resolved) if tags else None
+    if etag and matches(tags, etag):
+        return unchanged(headers(etag))
+    delivery = await deliver.deliver(services(request), image, resolved)
+    metrics.variant_answered(delivery.how)
+    timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in delivery.timings) or f"cache;dur={_since(began):.1f}"
+    extra = (("x-cache", delivery.how), ("server-timing", timing))
+    etag = delivery.variant.etag
+    if matches(tags, etag):
+        return unchanged((*headers(etag), *extra))
+    return bytes_answer(request, delivery.variant.data, etag, (*headers(etag), *extra))
+
+
+def _since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
+
+
+def unchanged(headers: Headers) -> Response:
+    return _response(304, b"", tuple(header for header in headers if header[0] != "content-type"))
+
+
+def bytes_answer(request: Request, data: bytes, etag: str, headers: Headers) -> Response:
+    """The bytes, or the part of them that was asked for."""
+    asked = request.headers.get("range")
+    if asked is None or request.method != "GET":
+        return _response(200, data, headers)
+    try:
+        part = byte_range(asked, request.headers.get("if-range"), etag, len(data))
+    except Unsatisfiable:
+        return _response(416, b"", (("content-range", f"bytes */{len(data)}"), ("cache-control", "no-store")))
+    if part is None:
+        return _response(200, data, headers)
+    first, end = part
+    return _response(206, data[first:end], (*headers, ("content-range", f"bytes {first}-{end - 1}/{len(data)}")))
+
+
+def _response(status: int, data: bytes, headers: Headers) -> Response:
+    response = Response(status_code=status)
+    length = () if status == 304 else (("content-length", str(len(data))),)
+    response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*headers, *length)]
+    response.body = data
+    return response

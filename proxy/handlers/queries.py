@@ -1,0 +1,38 @@
+"""Queries of lists: limits, filters and keyset pages."""
+
+from typing import Annotated, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import Field
+from starlette.requests import Request
+
+from proxy.bodies import checked
+from proxy.schemas import Price, Schema
+
+MAX_LIMIT = 100
+
+
+class ImagesQuery(Schema):
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 20
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class ProductsQuery(ImagesQuery):
+    name: Annotated[str, Field(max_length=200)] | None = None
+    min_price: Price | None = None
+    max_price: Price | None = None
+
+
+Q = TypeVar("Q", bound=ImagesQuery)
+
+
+def query(request: Request, model: type[Q]) -> Q:
+    """The known parameters, checked; others are ignored (urls.md)."""
+    return checked(model, {name: value for name, value in request.query_params.items() if name in model.model_fields})
+
+
+def next_url(request: Request, cursor: str | None) -> str | None:
+    """This request's URL, turned to the next page."""
+    if cursor is None:
+        return None
+    return f"{request.url.path}?{urlencode({**request.query_params, 'cursor': cursor})}"
