@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -42,7 +43,8 @@ def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | Non
         negotiate(accept, alpha=known.facts.alpha, animated=known.facts.animated, order=services.auto_order) if plan.auto else plan.format
     )
     resolved = plan.resolve(known.facts, format)
-    services.limits.check_output(resolved.size, FORMATS[format], enlarged=resolved.enlarged)
+    # A cover of an extreme ratio may be small itself and be cut out of something huge.
+    services.limits.check_output(resolved.peak if resolved.enlarged else resolved.size, FORMATS[format], enlarged=resolved.enlarged)
     return resolved
 
 
@@ -117,7 +119,14 @@ async def _keep(services: Services, known: KnownImage, resolved: Resolved, key: 
 
 def _record(known: KnownImage, resolved: Resolved, variant: Variant) -> VariantRecord:
     return VariantRecord(
-        image_id=known.id, plan=str(resolved.plan), format=variant.format, size=variant.size, bytes=len(variant.data), etag=variant.etag
+        image_id=known.id,
+        plan=str(resolved.plan),
+        format=variant.format,
+        width=variant.size.width,
+        height=variant.size.height,
+        bytes=len(variant.data),
+        etag=variant.etag,
+        created_at=datetime.now(UTC),
     )
 
 

@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ ENGINE_VERSION = 1
 AUTO = "auto"
 NOTHING = "_"
 MAX_STAGES = 16
+MAX_SHOWN = 60
 
 TOKEN = re.compile(r"([a-z]+)([0-9]{1,5}(?:\.[0-9]{1,2})?)?((?:_[A-Za-z0-9.~-]+)*)", re.ASCII)
 
@@ -49,24 +51,26 @@ class Plan:
     def resolve(self, facts: Facts, format: str | None = None) -> "Resolved":
         """What the plan comes down to on a picture like this; `format` is what was negotiated when the plan says `auto`."""
         name = format or self.format
-        size, stages, enlarged = facts.size, [], False
+        size, peak, stages, enlarged = facts.size, Size(1, 1), [], False
         for stage in self.stages:
             resolved = _resolve_stage(stage, size, FORMATS[name])
             for operation in resolved.operations:
+                peak = max(peak, operation.load_size(size) or peak, key=lambda made: made.area)
                 size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
             stages.append(resolved)
         options = tuple(option for option in self.options if name in option.formats and option.simplified(Stage(), FORMATS[name]))
         plan = Plan(stages=tuple(stage for stage in stages if stage.operations), options=options, format=name)
-        return Resolved(plan=plan, size=size, enlarged=enlarged)
+        return Resolved(plan=plan, size=size, enlarged=enlarged, peak=max(peak, size, key=lambda made: made.area))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A plan for one image: the size of its frames is known, and whether anything is enlarged on the way."""
+    """A plan for one image: the size of the frames that come out, whether anything is enlarged, and the largest size on the way."""
 
     plan: Plan
     size: Size
     enlarged: bool
+    peak: Size
 
     @property
     def digest(self) -> str:
@@ -115,14 +119,10 @@ def _output_format(extension: str) -> Format | None:
     if extension == AUTO or (format and format.writable):
         return format
     known = [*(name for name, known in FORMATS.items() if known.writable), AUTO]
-    nearest = difflib.get_close_matches(extension, known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise PlanError(
-        f"{extension[:20]!r} is no output format; there are {', '.join(known)}.{hint}",
-        token=extension[:20],
-        expected=known,
-        nearest=nearest[0] if nearest else None,
-    )
+    nearest = next(iter(difflib.get_close_matches(extension, known, n=1)), None)
+    hint = f" Did you mean {nearest!r}?" if nearest else ""
+    sentence = f"{extension[:MAX_SHOWN]!r} is no output format; there are {', '.join(known)}.{hint}"
+    raise PlanError(sentence, token=extension[:MAX_SHOWN], expected=known, nearest=nearest)
 
 
 def _parse_stage(text: str, format: Format | None) -> tuple[Stage, list[OutputOption]]:
@@ -138,29 +138,24 @@ def _parse_stage(text: str, format: Format | None) -> tuple[Stage, list[OutputOp
 
 def _parse_token(token: str, format: Format | None) -> tuple[str, object]:
     match = TOKEN.fullmatch(token)
-    name = match[1] if match else re.match("[a-z]*", token)[0]  # type: ignore[index]
+    shown, name = token[:MAX_SHOWN], match[1] if match else re.match("[a-z]*", token)[0]  # type: ignore[index]
     if name not in registry():
-        raise _unknown(token, name)
+        raise _unknown(shown, name)
     kind = registry()[name]
     if issubclass(kind, OutputOption) and format and format.name not in kind.formats:
-        raise PlanError(
-            f"{token!r}: {format.name} has no {name}; {', '.join(sorted(kind.formats))} have.", token=token, expected=f"no {name}"
-        )
+        having = ", ".join(sorted(kind.formats))
+        raise PlanError(f"{shown!r}: {format.name} has no {name}, but {having} have.", token=shown, expected=f"no {name}")
     convertor = kind.parameters()[name].convertor
-    try:
-        if match is None:
-            raise ValueError(token)
-        return name, convertor.parse(match[2], tuple(match[3].split("_")[1:]))
-    except ValueError:
-        raise PlanError(f"{token!r}: expected {convertor.expected} after {name!r}.", token=token, expected=convertor.expected) from None
+    with suppress(ValueError):
+        if match:
+            return name, convertor.parse(match[2], tuple(match[3].split("_")[1:]))
+    raise PlanError(f"{shown!r}: expected {convertor.expected} after {name!r}.", token=shown, expected=convertor.expected)
 
 
-def _unknown(token: str, name: str) -> PlanError:
-    nearest = difflib.get_close_matches(name[:20], registry(), n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return PlanError(
-        f"{token[:60]!r} is no operation.{hint}", token=token[:60], expected=list(registry()), nearest=nearest[0] if nearest else None
-    )
+def _unknown(shown: str, name: str) -> PlanError:
+    nearest = next(iter(difflib.get_close_matches(name[:MAX_SHOWN], registry(), n=1, cutoff=0.5)), None)
+    hint = f" Did you mean {nearest!r}?" if nearest else ""
+    return PlanError(f"{shown!r} is no operation.{hint}", token=shown, expected=list(registry()), nearest=nearest)
 
 
 def _text_of(option: OutputOption) -> str:
