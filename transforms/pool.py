@@ -1,0 +1,247 @@
+"""RenderPool: functions that may hang, crash or eat memory, run in children that can be killed, behind a queue with an end.
+
+Pebble keeps the children. What it does not do is done here: the bounded queue, our errors, a pool that breaks and is replaced, and
+children that neither know secrets nor outlive their parent.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
+from math import inf
+from multiprocessing import get_context, parent_process
+from typing import TypeVar, TypeVarTuple
+
+from pebble import ProcessExpired, ProcessPool
+
+from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+# Pebble looks at its children ten times a second. When it has not killed a late one after this, it has lost sight of it.
+GRACE = 5.0
+# What a decoder may know of its surroundings; keys and addresses are not among it.
+HARMLESS = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
+HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
+
+
+class RenderPool:
+    """Runs functions in at most `workers` children at once (default: one a core).
+
+    At most `queue` calls wait for a child, each at most `wait` seconds. A call takes `deadline` seconds in all; then its child is
+    killed. Children may use `memory` bytes of address space, are replaced after `max_tasks` calls, and begin with `prepare()`.
+    May be used from several event loops and threads at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        queue: int = 64,
+        wait: float = 2.0,
+        deadline: float = 8.0,
+        max_tasks: int = 500,
+        memory: int = 2 << 30,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self.last_success = -inf
+        self._workers = workers or os.cpu_count() or 1
+        self._wait, self._deadline, self._max_tasks = wait, deadline, max_tasks
+        self._child = (memory, prepare)
+        self._gate = _Gate(self._workers, queue)
+        self._closed = False
+        self._lock = threading.Lock()
+        self._pool = self._new_pool()
+
+    @property
+    def running(self) -> int:
+        """Calls that have a child."""
+        return self._gate.running
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for one."""
+        return self._gate.waiting
+
+    async def run(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None) -> T:
+        """What `function(*args)` returns or raises in a child; everything must pickle, and pictures go by path.
+
+        PoolBusy when too many wait or this waited too long, RenderTimeout when `deadline` seconds after this call it was not done,
+        DecoderCrashed when the child died of it. Cancelling the caller kills the child. `last_success` is time.monotonic().
+        """
+        if self._closed:
+            raise PoolBusy("The server is shutting down.")
+        ends = time.monotonic() + (self._deadline if deadline is None else deadline)
+        async with self._slot(min(self._wait, ends - time.monotonic())):
+            result = await self._render(function, args, ends)
+        self.last_success = time.monotonic()
+        return result
+
+    async def warm_up(self) -> None:
+        """Start the children and wait until they answer, so that the first request need not."""
+        await asyncio.to_thread(lambda: self._pool.active)
+        await asyncio.gather(*(self.run(_answer) for _ in range(self._workers)))
+
+    async def close(self, *, drain: float = 0.0) -> None:
+        """Take no new calls, give those that were taken `drain` seconds, then end the children."""
+        self._closed = True
+        await asyncio.to_thread(self._gate.wait_empty, drain)
+        await asyncio.to_thread(_end, self._pool)
+
+    @asynccontextmanager
+    async def _slot(self, wait: float) -> AsyncIterator[None]:
+        ticket = self._gate.enter()
+        try:
+            try:
+                await asyncio.wait_for(asyncio.wrap_future(ticket), wait)
+            except TimeoutError:
+                raise PoolBusy("All workers are busy with other pictures: try again soon.") from None
+            yield
+        finally:
+            self._gate.leave(ticket)
+
+    async def _render(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> T:
+        try:
+            try:
+                return await self._attempt(function, args, ends)
+            except BrokenProcessPool:
+                # A child that dies while it has nothing to do breaks all of pebble's pool; the call is not to blame.
+                return await self._attempt(function, args, ends)
+        except TimeoutError:
+            raise RenderTimeout("Rendering took too long and was stopped.") from None
+        except ProcessExpired as error:
+            raise DecoderCrashed("The decoder crashed on this picture.") from error
+        except BrokenProcessPool as error:
+            raise RenderUnavailable("No worker can be kept alive: try again soon.") from error
+
+    async def _attempt(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> T:
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        pool = self._working_pool()
+        try:
+            future: Future[T] = pool.schedule(_timely, args=(ends, function, args), timeout=left)
+        except RuntimeError as error:
+            raise BrokenProcessPool("It broke at this moment.") from error
+        try:
+            async with asyncio.timeout(left + GRACE) as wall:
+                return await asyncio.wrap_future(future)
+        finally:
+            if wall.expired():
+                self._replace(pool)
+
+    def _working_pool(self) -> ProcessPool:
+        """Pebble's pool, or a new one where it has broken."""
+        pool = self._pool
+        if not pool.active:
+            self._replace(pool)
+        return self._pool
+
+    def _replace(self, pool: ProcessPool) -> None:
+        """Take a new pool unless another call did so already."""
+        with self._lock:
+            if self._pool is pool and not self._closed:
+                self._pool = self._new_pool()
+                threading.Thread(target=_end, args=(pool,), daemon=True).start()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._workers, max_tasks=self._max_tasks, initializer=_begin, initargs=self._child, context=get_context("spawn")
+        )
+
+
+class _Gate:
+    """Slots, and an orderly queue of bounded length before them. A ticket is a future that is done when its holder may go on."""
+
+    def __init__(self, slots: int, queue: int) -> None:
+        self.running = 0
+        self._slots, self._queue = slots, queue
+        self._line: deque[Future[None]] = deque()
+        self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
+
+    def wait_empty(self, seconds: float) -> None:
+        """Return when nobody runs or waits, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.running and not self._line, seconds)
+
+    def enter(self) -> Future[None]:
+        ticket: Future[None] = Future()
+        with self._changed:
+            if self.running < self._slots:
+                self.running += 1
+                ticket.set_result(None)
+            elif len(self._line) >= self._queue:
+                raise PoolBusy("Too many pictures wait for a worker: try again soon.", waiting=len(self._line))
+            else:
+                self._line.append(ticket)
+        return ticket
+
+    def leave(self, ticket: Future[None]) -> None:
+        """Give the slot to the next in line, or the place in the line up. Whoever entered must leave, whatever happened."""
+        with self._changed:
+            if ticket.cancel():
+                if ticket in self._line:
+                    self._line.remove(ticket)
+                    self._changed.notify_all()
+                return
+            while self._line:
+                if (following := self._line.popleft()).set_running_or_notify_cancel():
+                    following.set_result(None)
+                    return
+            self.running -= 1
+            self._changed.notify_all()
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble's types are not complete
+    pool.join()
+
+
+def _timely(ends: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+    """Begin nothing for a caller who has given up: a new child takes a while to start. Parent and child share the monotonic clock."""
+    if time.monotonic() >= ends:
+        raise TimeoutError
+    return function(*args)
+
+
+def _answer() -> None:
+    """Nothing: that a child can be asked is the news."""
+
+
+def _begin(memory: int, prepare: Callable[[], None] | None) -> None:
+    """Make a child safe to feed with strangers' files."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    # Pebble's handler is Python code and would wait for the decoder to return; Ctrl-C is meant for the parent, which drains.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in list(os.environ):
+        if name not in HARMLESS and not name.startswith(HARMLESS_PREFIXES):
+            del os.environ[name]
+    # Nobody reads what decoders print: a chatty one would fill the pipe and hang.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.close(null)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if prepare is not None:
+        prepare()
+
+
+def _die_with_parent() -> None:
+    """End this child when its parent is gone. (PR_SET_PDEATHSIG would fire when the *thread* ends that started it.)"""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
