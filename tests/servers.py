@@ -205,7 +205,7 @@ def _write_site(folder: Path, upstreams: Sequence[str], port: int, *, counted: b
     (folder / "site/http.conf").write_text(f"""
 upstream progimage {{ {servers} keepalive 64; }}
 proxy_cache_path {folder}/cache keys_zone=progimage:10m levels=1:2 max_size=1g use_temp_path=off;
-access_log {folder}/access.log progimage;
+access_log {folder}/access.log progimage buffer=64k flush=1s;
 {temporary}
 geo $counted {{ default {int(counted)}; }}
 map $http_x_refresh_cache $refresh {{ default 0; "refresh secret" 1; }}
