@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import parse_options_header
+from python_multipart.multipart import MultipartCallbacks, parse_options_header
 
 from services.errors import BadRequest
 
@@ -19,7 +19,6 @@ class Part:
     """`chunks` must be read before the next part is asked for; what is not read is skipped."""
 
     name: str
-    filename: str | None
     chunks: AsyncIterator[bytes]
 
 
@@ -34,7 +33,7 @@ class _Events:
     header_bytes: int = 0
     ended: bool = False
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._field,
@@ -84,13 +83,8 @@ async def parts(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterato
         if (count := count + 1) > MAX_PARTS:
             raise BadRequest(f"A form has at most {MAX_PARTS} parts.", expected=f"at most {MAX_PARTS} parts")
         options = parse_options_header(headers.get("content-disposition", ""))[1]
-        filename = options.get(b"filename")
         body = _body(pieces)
-        yield Part(
-            name=options.get(b"name", b"").decode("utf-8", "replace"),
-            filename=filename and filename.decode("utf-8", "replace"),
-            chunks=body,
-        )
+        yield Part(name=options.get(b"name", b"").decode("utf-8", "replace"), chunks=body)
         async for _ in body:
             pass
     if not events.ended:

@@ -100,7 +100,7 @@ def _metadata(known: KnownImage) -> dict[str, str]:
 
 async def put_facts(services: Services, known: KnownImage) -> None:
     """Write the facts object; one that an interrupted commit left for another place is replaced."""
-    data, key = known.to_json(), facts_key(known.id)
+    data, key = known.to_json().encode(), facts_key(known.id)
     digest = hashlib.sha256(data).hexdigest()
     try:
         await services.store.put(key, data, sha256=digest)

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -39,12 +38,12 @@ class Delivery:
 
 def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Resolved:
     """What the plan comes down to for this image and caller; ImpossibleOutput over the limits on results."""
-    format = (
-        negotiate(accept, alpha=known.facts.alpha, animated=known.facts.animated, order=services.auto_order) if plan.auto else plan.format
-    )
-    resolved = plan.resolve(known.facts, format)
-    # A cover of an extreme ratio may be small itself and be cut out of something huge.
-    services.limits.check_output(resolved.peak if resolved.enlarged else resolved.size, FORMATS[format], enlarged=resolved.enlarged)
+    facts = known.facts
+    name = negotiate(accept, alpha=facts.alpha, animated=facts.animated, order=services.auto_order) if plan.auto else plan.format
+    resolved, output = plan.resolve(facts, name), FORMATS[name]
+    # What is enlarged may be cut out of something much larger than the result.
+    largest = resolved.peak if resolved.enlarged else resolved.size
+    services.limits.check_output(largest, output, enlarged=resolved.enlarged, frames=facts.frames if output.animation else 1)
     return resolved
 
 
@@ -122,11 +121,9 @@ def _record(known: KnownImage, resolved: Resolved, variant: Variant) -> VariantR
         image_id=known.id,
         plan=str(resolved.plan),
         format=variant.format,
-        width=variant.size.width,
-        height=variant.size.height,
+        size=variant.size,
         bytes=len(variant.data),
         etag=variant.etag,
-        created_at=datetime.now(UTC),
     )
 
 

@@ -33,6 +33,6 @@ async def _look_up(services: Services, image_id: str) -> KnownImage:
 async def _from_store(services: Services, image_id: str, unavailable: CatalogUnavailable) -> KnownImage:
     """Stored pictures are served with SQL down; that an object is missing proves nothing then."""
     try:
-        return KnownImage.from_json(await services.store.get(facts_key(image_id)))
+        return KnownImage.from_json((await services.store.get(facts_key(image_id))).decode())
     except NotStored:
         raise unavailable from None

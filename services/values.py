@@ -32,11 +32,11 @@ class KnownImage:
         """Of the original."""
         return self.sha256[:ETAG_LENGTH]
 
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True).encode()
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, data: bytes) -> Self:
+    def from_json(cls, data: str) -> Self:
         values: dict[str, Any] = json.loads(data)
         return cls(**{**values, "facts": Facts.from_json(values["facts"])})
 

@@ -12,6 +12,13 @@ from proxy.settings import Settings
 from services.container import Services
 
 
+@dataclass
+class Lifecycle:
+    """The one thing about a running process that changes: whether it is about to end."""
+
+    draining: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shell:
     """What the application keeps from start to end; Starlette's lifespan puts it on every request."""
@@ -19,6 +26,7 @@ class Shell:
     services: Services
     settings: Settings
     presenter: Presenter
+    lifecycle: Lifecycle
 
 
 def shell(request: Request) -> Shell:

@@ -6,35 +6,37 @@ import time
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from transforms.engine import self_test
+from transforms.errors import ImageError, PoolBusy, RenderUnavailable
+from transforms.pool import RenderPool
 
 from proxy.handlers.common import services, shell
+from proxy.http import NO_STORE
 
 READY_SECONDS = 1.0
-FRESH_SECONDS = 30.0
 BELIEVED_SECONDS = 5.0
+FRESH_SECONDS = 30.0
 
 
 async def live(request: Request) -> Response:
     """The event loop turns; nothing else is asked."""
-    return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
+    return PlainTextResponse("ok\n", headers={"cache-control": NO_STORE})
 
 
 async def ready(request: Request) -> Response:
     """200 while this process can render and is not draining; 503 and the reason otherwise."""
-    reason = "draining" if shell(request).lifecycle.draining else await _wedged(request)
+    reason = "draining" if shell(request).lifecycle.draining else await _wedged(services(request).pool)
     body = {"status": reason or "ready", "waiting": services(request).pool.waiting}
-    return JSONResponse(body, 503 if reason else 200, {"cache-control": "no-store"})
+    return JSONResponse(body, 503 if reason else 200, {"cache-control": NO_STORE})
 
 
-async def _wedged(request: Request) -> str | None:
-    """Why the render pool is of no use now: no picture came out of it lately, and a tiny real one does not within a second."""
-    pool, lifecycle = services(request).pool, shell(request).lifecycle
-    now = time.monotonic()
-    if now - max(pool.last_success, lifecycle.rendered_at) < BELIEVED_SECONDS:
+async def _wedged(pool: RenderPool) -> str | None:
+    """Why the render pool is of no use now, proven by a tiny real picture unless one came out of it a moment ago."""
+    if time.monotonic() - pool.last_success < BELIEVED_SECONDS:
         return None
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            await pool.run(self_test)
-    except Exception as error:  # noqa: BLE001  whatever it is, it is the answer
-        return None if now - pool.last_success < FRESH_SECONDS else f"rendering fails: {type(error).__name__}"
+        await asyncio.wait_for(pool.run(self_test), READY_SECONDS)
+    except PoolBusy:
+        return None if pool.last_success > time.monotonic() - FRESH_SECONDS else "rendering is stuck"
+    except (TimeoutError, RenderUnavailable, ImageError) as error:
+        return f"rendering fails: {type(error).__name__}"
     return None

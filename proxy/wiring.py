@@ -1,0 +1,74 @@
+"""The one place that makes collaborators: web application, worker and command line all start here."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from catalog.repository import Catalog
+from catalog.session import connect as connect_catalog
+from catalog.session import migrate
+from proxy.settings import Settings
+from services.broker import Tasks, make_broker
+from services.container import Services
+from services.memory import Memory
+from storage.opening import open_store
+from storage.staging import RedisStaging
+from storage.staging import connect as connect_redis
+from transforms.engine import prepare
+from transforms.limits import Limits
+from transforms.pool import RenderPool
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Services]:
+    """All collaborators, connected, the schema migrated; closed again at the end. `redis_url` must be set by now."""
+    async with AsyncExitStack() as stack:
+        engine = connect_catalog(settings.database_url)
+        stack.push_async_callback(engine.dispose)
+        await migrate(engine)
+        store = open_store(settings.storage_url, data=settings.data, endpoint_url=settings.s3_endpoint_url)
+        stack.push_async_callback(store.close)
+        staging = RedisStaging(
+            connect_redis(settings.redis_url), ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget
+        )
+        stack.push_async_callback(staging.close)
+        tasks = Tasks(make_broker(settings.redis_url))
+        stack.callback(tasks.close)
+        pool = render_pool(settings)
+        stack.push_async_callback(partial(pool.close, drain=settings.render_deadline))
+        yield Services(
+            store=store,
+            staging=staging,
+            catalog=Catalog(engine),
+            pool=pool,
+            tasks=tasks,
+            memory=Memory(settings.memory_cache),
+            limits=limits(settings),
+            warm=settings.warm,
+            auto_order=settings.auto_order,
+        )
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(
+        accepted=frozenset(settings.accept),
+        upload_bytes=settings.max_bytes,
+        pixels=settings.max_pixels,
+        side=settings.max_side,
+        frames=settings.max_frames,
+        animation_pixels=settings.max_animation_pixels,
+        metadata=settings.max_metadata,
+    )
+
+
+def render_pool(settings: Settings) -> RenderPool:
+    return RenderPool(
+        workers=settings.renderers,
+        queue=settings.render_queue,
+        wait=settings.render_wait,
+        deadline=settings.render_deadline,
+        max_tasks=settings.render_recycle,
+        memory=settings.render_memory,
+        prepare=partial(prepare, frozenset(settings.accept)),
+    )
