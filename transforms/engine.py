@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 import pyvips
 
 from transforms.errors import BrokenImage, UnsupportedFormat
-from transforms.formats import FORMATS, HEAD_BYTES, Format, jpeg_scans, sniff
+from transforms.formats import FORMATS, HEAD_BYTES, Format, gif_is_cut_off, jpeg_scans, sniff
 from transforms.geometry import Size
 from transforms.limits import MEGAPIXEL, Header, Limits
 from transforms.operation import Image, Operation, Stage
@@ -102,6 +102,9 @@ def probe(path: Path, limits: Limits) -> Facts:
 def verify(path: Path, limits: Limits) -> Facts:
     """Like `probe`, and every frame is decoded to its end, shrunken. BrokenImage when something is missing or damaged."""
     facts = probe(path, limits)
+    if facts.format == "gif" and gif_is_cut_off(path.read_bytes()):
+        # libvips takes the frames that are left for the whole animation.
+        raise BrokenImage("The picture is incomplete: it ends in the middle of a frame.")
     size = Size(max(1, facts.width // VERIFY_SHRINK), max(1, facts.height // VERIFY_SHRINK))
     with _translated():
         _decode(path, facts, size, animated=facts.animated).avg()
@@ -207,7 +210,7 @@ def _header(image: Image, path: Path, detected: str, limits: Limits) -> Header:
         # Tiles of an AVIF and levels of a TIFF are pages to libvips too.
         frames=image.get("n-pages") if FORMATS[detected].animation and "n-pages" in fields else 1,
         orientation=orientation,
-        alpha=image.hasalpha(),
+        alpha=bool(image.hasalpha()),
     )
     return Header(
         facts=facts,

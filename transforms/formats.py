@@ -197,3 +197,22 @@ def jpeg_scans(data: bytes) -> int:
         scans += kind == _START_OF_SCAN
         at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
     return scans
+
+
+def gif_is_cut_off(data: bytes) -> bool:
+    """Whether a GIF ends inside a block. One that only lacks the mark of its end is whole. Linear in the data."""
+    at = 13 + _palette_bytes(data[10:11])
+    while at < len(data) and (kind := data[at]) in b"!,":
+        if kind == ord(","):
+            at += 11 + _palette_bytes(data[at + 9 : at + 10])
+        else:
+            at += 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    return at > len(data)
+
+
+def _palette_bytes(flags: bytes) -> int:
+    """The length of the palette that these flags announce, if any."""
+    return 3 * 2 ** ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0

@@ -8,7 +8,7 @@ from math import isqrt
 
 from transforms.errors import ImpossibleOutput, LimitExceeded, TooManyBytes, UnsupportedFormat
 from transforms.formats import FORMATS, Format
-from transforms.geometry import Size, round_side
+from transforms.geometry import Size, scaled_to
 from transforms.values import Facts
 
 MIB = 1 << 20
@@ -95,9 +95,10 @@ class Limits:
         if self._allows(size, output, enlarged, frames):
             return
         largest = self._largest_width(size, output, enlarged, frames)
-        what = "an enlarged picture" if enlarged else f"{'an animated' if frames > 1 else 'a'} {output.name}"
+        state = "Enlarged" if enlarged else f"As an animated {output.name}" if frames > 1 else f"As {output.name}"
         raise ImpossibleOutput(
-            f"The result would have {size.width} x {size.height} pixels; the largest width of {what} of these proportions is {largest}.",
+            f"The result would have {size.width} x {size.height} pixels. "
+            f"{state}, the largest width that a picture of these proportions can have is {largest}.",
             width=size.width,
             height=size.height,
             largest_width=largest,
@@ -114,5 +115,5 @@ class Limits:
         by_area = isqrt(self._most_pixels(output, enlarged, frames) * size.width // size.height)
         widest = min(self.output_side, self.output_side * size.width // size.height, by_area)
         # Rounding of the height may carry it over the limit by a row: one pixel less is then enough, or nearly.
-        narrower = (Size(width, round_side(width * size.height // size.width)) for width in range(widest, 0, -1))
+        narrower = (scaled_to(size, width, None) for width in range(widest, 0, -1))
         return next((fitting.width for fitting in narrower if self._allows(fitting, output, enlarged, frames)), 1)

@@ -83,7 +83,7 @@ async def test_an_error_of_ours_keeps_its_type_and_its_facts(pool: RenderPool) -
 async def test_a_crash_is_told_and_a_second_wave_works_at_once(pool: RenderPool, number: int) -> None:
     with pytest.raises(DecoderCrashed):
         await pool.run(die, number)
-    assert await asyncio.gather(pool.run(abs, -1), pool.run(abs, -2)) == [1, 2]
+    assert list(await asyncio.gather(pool.run(abs, -1), pool.run(abs, -2))) == [1, 2]
 
 
 async def test_a_child_that_dies_while_idle_is_not_blamed_on_the_next_call(pool: RenderPool) -> None:
