@@ -8,6 +8,7 @@ StorageError(ProgImageError)
 └── StorageUnavailable     the server behind the storage refused, failed or was too slow
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -16,6 +17,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from transforms.errors import ProgImageError
+
+# A part never begins with a dot: no key leads out of its store, and a store may keep dotted names for itself.
+_PART = r"[a-z0-9_-][a-z0-9._-]{0,199}"
+_KEY = re.compile(rf"(?:{_PART}/)*{_PART}")
+_PREFIX = re.compile(rf"(?:{_PART}/)*(?:{_PART})?")
+MAX_KEY = 512
 
 
 class StorageError(ProgImageError):
@@ -42,6 +49,27 @@ class StorageUnavailable(StorageError):
     slug = "storage-unavailable"
 
 
+def check_key(key: str) -> str:
+    """The key itself; ValueError when it is none: at most 512 characters in parts of `[a-z0-9._-]`, none of which begins with a dot."""
+    if len(key) > MAX_KEY or not _KEY.fullmatch(key):
+        raise ValueError(f"not a storage key: {key!r}")
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself, which may be empty or end within a part; ValueError when no key could begin with it."""
+    if len(prefix) > MAX_KEY or not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"not the beginning of a storage key: {prefix!r}")
+    return prefix
+
+
+def check_folder(prefix: str) -> str:
+    """The prefix itself; ValueError when it does not end in a slash, so that a slip never deletes more than a folder of keys."""
+    if not prefix.endswith("/"):
+        raise ValueError(f"not a folder of storage keys: {prefix!r}")
+    return check_prefix(prefix)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
     """One object: `size` in bytes; `created` is false when a put found these very bytes there already."""
@@ -52,9 +80,9 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """Immutable bytes by key. Keys are `[a-z0-9/._-]+`; the media type follows from the extension of the key.
+    """Immutable bytes by key. Keys pass `check_key`; the media type follows from the extension of the key.
 
-    Every method raises StorageUnavailable when the storage cannot answer.
+    Every method raises StorageUnavailable when the storage cannot answer, and ValueError for what is no key.
     """
 
     async def put(

@@ -1,0 +1,182 @@
+"""Uploads on their way in, in Redis (7 or newer, or Valkey): for a limited time and within a budget of bytes."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from storage import staging_scripts as scripts
+from storage.base import NotStored, OffsetMismatch, PurgeReport, StagedImage, StagingFull, StorageUnavailable
+
+UNFINISHED = timedelta(hours=1)
+REMEMBERED = timedelta(hours=24)
+PURGE_BATCH = 200
+CONNECTIONS = 64
+CONNECT_SECONDS = 1
+ANSWER_SECONDS = 3
+
+
+def connect(url: str) -> Redis:
+    """An asyncio client; `url` is redis://, rediss:// or unix://. Its connections are bounded, and so is waiting for one."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=CONNECT_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        # An append whose answer was lost has perhaps been done: sent again it would be refused for its offset.
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
+
+
+class RedisStaging:
+    """Staging in Redis. All of `ttl` (for whole images), `budget` (bytes) and `unfinished` (after the last append) are promises to clients.
+
+    Redis may lose what it holds at any moment: then an upload or an image is NotStored, and its bytes come back to the budget.
+    """
+
+    def __init__(self, client: Redis, *, ttl: timedelta, budget: int, prefix: str = "staging:", unfinished: timedelta = UNFINISHED) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._ttl = _milliseconds(ttl)
+        self._unfinished = _milliseconds(unfinished)
+        self._budget = budget
+        self._scripts = {text: client.register_script(text) for text in scripts.ALL}
+
+    async def create(self) -> str:
+        token = token_hex(16)
+        await self._call(scripts.CREATE, token, self._unfinished)
+        return token
+
+    async def append(self, upload: str, offset: int, chunk: bytes) -> int:
+        what, end = await self._call(scripts.APPEND, upload, offset, chunk, self._budget, self._unfinished)
+        if what == b"missing":
+            raise _no_upload()
+        if what == b"offset":
+            raise OffsetMismatch(f"The upload goes on at byte {end}, not {offset}.", offset=end)
+        if what == b"full":
+            raise StagingFull("There is no room for more uploads at this moment.")
+        return int(end)
+
+    async def finish(self, upload: str, image_id: str, *, sha256: str, facts: Mapping[str, Any]) -> StagedImage:
+        text = json.dumps(dict(facts))
+        size, expires = await self._call(scripts.FINISH, upload, image_id, sha256, text, self._ttl, _milliseconds(REMEMBERED))
+        if size < 0:
+            raise _no_upload()
+        return StagedImage(image_id=image_id, bytes=size, sha256=sha256, expires_at=_time(expires), facts=json.loads(text))
+
+    async def head(self, image_id: str) -> StagedImage | None:
+        with translated():
+            async with self._client.pipeline(transaction=True) as together:
+                together.hgetall(self._key("facts", image_id))
+                together.exists(self._key("image", image_id))
+                fields, there = await together.execute()
+        return _staged(image_id, fields) if fields and there else None
+
+    async def read(self, image_id: str) -> bytes:
+        with translated():
+            async with self._client.pipeline(transaction=True) as together:
+                together.hgetall(self._key("facts", image_id))
+                together.get(self._key("image", image_id))
+                fields, data = await together.execute()
+        if not fields or data is None:
+            raise NotStored("No such image is staged.")
+        staged = _staged(image_id, fields)
+        if len(data) != staged.bytes or hashlib.sha256(data).hexdigest() != staged.sha256:
+            raise StorageUnavailable("The staged bytes are damaged: upload the image again.")
+        return bytes(data)
+
+    async def expired(self, image_id: str) -> bool:
+        with translated():
+            async with self._client.pipeline(transaction=True) as together:
+                together.exists(self._key("gone", image_id))
+                together.exists(self._key("image", image_id))
+                remembered, there = await together.execute()
+        return bool(remembered and not there)
+
+    async def drop(self, name: str) -> bool:
+        return bool(await self._call(scripts.DROP, name))
+
+    async def mark_transferred(self, image_id: str) -> None:
+        await self._call(scripts.MARK, image_id)
+
+    async def purge(self) -> PurgeReport:
+        expired, freed = await self._release()
+        transferred = 0
+        with translated():
+            names = [name async for name, _ in self._client.hscan_iter(self._prefix + "sizes") if name != b"total"]
+        for batch in _batches(names):
+            moved, lost, size = await self._call(scripts.PURGE, *batch)
+            transferred, expired, freed = transferred + moved, expired + lost, freed + size
+        return PurgeReport(transferred=transferred, expired=expired, bytes=freed)
+
+    async def check(self) -> None:
+        with translated():
+            memory = await self._client.info("memory")
+        if (policy := memory.get("maxmemory_policy")) != "noeviction":
+            raise StorageUnavailable(f"Redis may evict staged uploads: set its maxmemory-policy to noeviction (it is {policy}).")
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _release(self) -> tuple[int, int]:
+        number = size = 0
+        while True:
+            more, freed = await self._call(scripts.RELEASE)
+            if not more:
+                return number, size
+            number, size = number + more, size + freed
+
+    async def _call(self, script: str, *arguments: str | bytes | int) -> Any:
+        with translated():
+            return await self._scripts[script](keys=[self._prefix], args=arguments)
+
+    def _key(self, kind: str, name: str) -> str:
+        return f"{self._prefix}{kind}:{name}"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Redis's errors as ours: no memory left is StagingFull, anything else StorageUnavailable."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise StagingFull("There is no room for more uploads at this moment.") from error
+    except (RedisError, OSError) as error:
+        raise StorageUnavailable("Redis cannot be reached, is too slow or refused.") from error
+
+
+def _no_upload() -> NotStored:
+    return NotStored("No such upload is under way.")
+
+
+def _staged(image_id: str, fields: Mapping[bytes, bytes]) -> StagedImage:
+    return StagedImage(
+        image_id=image_id,
+        bytes=int(fields[b"bytes"]),
+        sha256=fields[b"sha256"].decode(),
+        expires_at=_time(int(fields[b"expires"])),
+        facts=json.loads(fields[b"facts"]),
+        transferred=fields[b"transferred"] == b"1",
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
+
+
+def _batches(names: list[bytes]) -> Iterator[list[bytes]]:
+    return (names[start : start + PURGE_BATCH] for start in range(0, len(names), PURGE_BATCH))
