@@ -1,10 +1,11 @@
 """What can be wrong with the catalog, or with what is asked of it.
 
 CatalogError(ProgImageError)
-├── NotFound                  no such product or image
+├── NotFound                  no such product or image: product, images
 ├── ImageInUse                a product still refers to the image: products
-├── ImageBusy                 the image is being deleted at this moment: try again
+├── ImageBusy                 the image is being deleted at this moment, try again: images
 ├── IdempotencyConflict       the key was used before for another request
+├── BadCursor                 the cursor of a page is not one that we gave
 └── CatalogUnavailable        the database refused, failed or was too slow
 """
 
@@ -29,6 +30,10 @@ class ImageBusy(CatalogError):
 
 class IdempotencyConflict(CatalogError):
     slug = "idempotency-conflict"
+
+
+class BadCursor(CatalogError):
+    slug = "bad-cursor"
 
 
 class CatalogUnavailable(CatalogError):

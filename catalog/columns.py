@@ -1,0 +1,67 @@
+"""Column types that mean the same on SQLite and on PostgreSQL: aware times and exact prices."""
+
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from sqlalchemy import BigInteger, DateTime, Dialect
+from sqlalchemy.types import TypeDecorator
+
+MAX_PRICE = Decimal("9999999999.99")
+CENT = Decimal("0.01")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time in UTC. SQLite has no time zones and gives naive times back, so we add what we took away."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive time cannot be stored: {value}")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Price(TypeDecorator[Decimal]):
+    """A price as whole hundredths: SQLite would keep a decimal as a float, which is neither exact nor comparable."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(checked_price(value) * 100)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-2)
+
+
+def checked_price(price: Decimal) -> Decimal:
+    """The price with two places; ValueError when it has more, is not a number, is negative or over 9,999,999,999.99."""
+    if not (price.is_finite() and 0 <= price <= MAX_PRICE):
+        raise ValueError(f"a price lies between 0 and {MAX_PRICE}: {price}")
+    exact = price.quantize(CENT)
+    if exact != price:
+        raise ValueError(f"a price has two places at most: {price}")
+    return exact.copy_abs()
+
+
+def lowest_price(bound: Decimal) -> Decimal:
+    """The lowest price in cents that is not under the bound, which may have any number of places."""
+    return _within_prices(bound).quantize(CENT, ROUND_CEILING)
+
+
+def highest_price(bound: Decimal) -> Decimal:
+    """The highest price in cents that is not over the bound, which must not be negative."""
+    return _within_prices(bound).quantize(CENT, ROUND_FLOOR)
+
+
+def _within_prices(bound: Decimal) -> Decimal:
+    return min(max(bound, Decimal(0)), MAX_PRICE)
