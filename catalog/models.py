@@ -1,0 +1,96 @@
+"""The tables. catalog/migrations makes them; a test proves that both say the same on both databases."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from catalog.columns import Price, UtcTime
+from catalog.records import Kind, State
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(SQLModel):
+    # Names of constraints must be known to be dropped in a later migration; SQLite gives none by itself.
+    metadata = MetaData(naming_convention=NAMES)
+
+
+class ImageRow(Table, table=True):
+    __tablename__ = "image"
+    __table_args__ = (
+        Index(None, "state", "created_at", "id"),
+        Index(None, "state", "format", "created_at", "id"),
+    )
+
+    id: str = Field(max_length=26, primary_key=True)
+    owner: str = Field(default="", sa_type=Text)
+    state: State = Field(sa_type=String(8))
+    format: str = Field(max_length=8)
+    width: int
+    height: int
+    frames: int
+    orientation: int
+    alpha: bool
+    bytes: int = Field(sa_type=BigInteger)
+    sha256: str = Field(max_length=64)
+    place: str = Field(sa_type=Text)
+    standalone: bool
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class VariantRow(Table, table=True):
+    __tablename__ = "variant"
+
+    image_id: str = Field(max_length=26, primary_key=True, sa_column_args=[ForeignKey("image.id", ondelete="CASCADE")])
+    plan: str = Field(sa_type=Text, primary_key=True)
+    format: str = Field(max_length=8, primary_key=True)
+    width: int
+    height: int
+    bytes: int = Field(sa_type=BigInteger)
+    etag: str = Field(max_length=64)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class ProductRow(Table, table=True):
+    __tablename__ = "product"
+    __table_args__ = (UniqueConstraint("idempotency_key"), Index(None, "state", "created_at", "id"))
+
+    id: str = Field(max_length=36, primary_key=True)
+    name: str = Field(sa_type=Text)
+    name_folded: str = Field(sa_type=Text)
+    price: Decimal = Field(sa_type=Price)
+    currency: str = Field(max_length=3)
+    state: State = Field(sa_type=String(8))
+    idempotency_key: str | None = Field(default=None, sa_type=Text)
+    request_digest: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class ProductImageRow(Table, table=True):
+    __tablename__ = "product_image"
+    __table_args__ = (UniqueConstraint("product_id", "image_id"), Index(None, "image_id"))
+
+    product_id: str = Field(max_length=36, primary_key=True, sa_column_args=[ForeignKey("product.id", ondelete="CASCADE")])
+    position: int = Field(primary_key=True)
+    image_id: str = Field(max_length=26, sa_column_args=[ForeignKey("image.id")])
+
+
+class OutboxRow(Table, table=True):
+    """`payload` of a commit: `images` (their ids in order) and `standalone`, so that a sweeper can take it up again."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "kind", "created_at"), Index(None, "subject"))
+
+    id: str = Field(max_length=36, primary_key=True)
+    kind: Kind = Field(sa_type=String(16))
+    subject: str = Field(sa_type=Text)
+    payload: dict[str, object] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcTime)
+    sent_at: datetime | None = Field(default=None, sa_type=UtcTime)
