@@ -1,0 +1,152 @@
+"""Queries about images and their variants, each to be run inside a transaction."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from catalog import outbox
+from catalog.errors import ImageBusy, ImageInUse, NotFound
+from catalog.inserts import insert_or_ignore
+from catalog.models import ImageRow, ProductImageRow, VariantRow
+from catalog.paging import newest_first
+from catalog.records import ImageRecord, Original, Page, VariantRecord
+from transforms.geometry import Size
+from transforms.values import Facts
+
+
+def record(row: ImageRow) -> ImageRecord:
+    return ImageRecord(
+        id=row.id,
+        owner=row.owner,
+        state=row.state,
+        facts=Facts(format=row.format, width=row.width, height=row.height, frames=row.frames, orientation=row.orientation, alpha=row.alpha),
+        bytes=row.bytes,
+        sha256=row.sha256,
+        place=row.place,
+        standalone=row.standalone,
+        created_at=row.created_at,
+    )
+
+
+async def find(session: AsyncSession, image_ids: Collection[str]) -> dict[str, ImageRecord]:
+    rows = await session.exec(select(ImageRow).where(col(ImageRow.id).in_(image_ids)))
+    return {row.id: record(row) for row in rows}
+
+
+async def page(session: AsyncSession, *, limit: int, cursor: str | None, formats: Sequence[str]) -> Page[ImageRecord]:
+    query = select(ImageRow).where(ImageRow.state == "ready")
+    if formats:
+        query = query.where(col(ImageRow.format).in_(formats))
+    rows, following = await newest_first(session, query, ImageRow, limit=limit, cursor=cursor)
+    return Page(items=tuple(record(row) for row in rows), next_cursor=following)
+
+
+async def add_missing(session: AsyncSession, originals: Sequence[Original], *, now: datetime) -> None:
+    """Insert pending rows for the originals that have none. In the order of ids, as everywhere: see `lock`."""
+    rows = [
+        {
+            **original.facts.to_json(),
+            "id": original.id,
+            "owner": "",
+            "state": "pending",
+            "bytes": original.bytes,
+            "sha256": original.sha256,
+            "place": original.place,
+            "standalone": False,
+            "created_at": now,
+        }
+        for original in sorted(originals, key=lambda original: original.id)
+    ]
+    await insert_or_ignore(session, ImageRow, rows)
+
+
+async def lock(session: AsyncSession, image_ids: Iterable[str]) -> dict[str, ImageRow]:
+    """The rows that there are, held until the end of the transaction.
+
+    Everyone takes locks in one order, so that nobody waits in a circle: the product, then missing images inserted by id, then images
+    by id. A list of references read under these locks stays true.
+    """
+    query = select(ImageRow).where(col(ImageRow.id).in_(set(image_ids))).order_by(col(ImageRow.id)).with_for_update()
+    rows = await session.exec(query, execution_options={"populate_existing": True})
+    return {row.id: row for row in rows}
+
+
+def require(rows: dict[str, ImageRow], image_ids: Iterable[str], *, ready: bool) -> None:
+    """ImageBusy when one of the images is being deleted; NotFound when one is missing, or only pending where `ready` is asked."""
+    wanted = list(image_ids)
+    if busy := [image_id for image_id in wanted if image_id in rows and rows[image_id].state == "deleting"]:
+        raise ImageBusy("An image is being deleted at this moment: try again.", images=busy)
+    if missing := [image_id for image_id in wanted if image_id not in rows or (ready and rows[image_id].state != "ready")]:
+        raise NotFound(f"There is no stored image {missing[0]}.", images=missing)
+
+
+async def release(session: AsyncSession, rows: Iterable[ImageRow], *, now: datetime) -> list[ImageRecord]:
+    """Mark those of the locked images to which nothing refers any more as deleting, and post their erasure."""
+    loose = {row.id: row for row in rows if not row.standalone}
+    in_use = set(await session.exec(select(ProductImageRow.image_id).where(col(ProductImageRow.image_id).in_(loose))))
+    return [_condemn(session, row, now) for image_id, row in loose.items() if image_id not in in_use]
+
+
+async def condemn(session: AsyncSession, image_id: str, *, now: datetime) -> ImageRecord:
+    """Mark one stored image as deleting; ImageInUse while a product refers to it."""
+    row = (await lock(session, [image_id])).get(image_id)
+    if row is None or row.state != "ready":
+        raise NotFound(f"There is no stored image {image_id[:60]}.", images=[image_id[:60]])
+    query = select(ProductImageRow.product_id).where(ProductImageRow.image_id == image_id)
+    products = list(await session.exec(query.order_by(col(ProductImageRow.product_id))))
+    if products:
+        raise ImageInUse("A product still shows this image.", products=products)
+    return _condemn(session, row, now)
+
+
+def _condemn(session: AsyncSession, row: ImageRow, now: datetime) -> ImageRecord:
+    row.state = "deleting"
+    outbox.post(session, "erase", row.id, now=now)
+    return record(row)
+
+
+async def erase(session: AsyncSession, image_id: str) -> None:
+    """Forget an image whose bytes are gone; its variants go with it."""
+    row = (await lock(session, [image_id])).get(image_id)
+    if row is not None and row.state == "deleting":
+        await outbox.forget_image(session, image_id)
+        await session.delete(row)
+
+
+async def add_variant(session: AsyncSession, variant: VariantRecord, *, now: datetime) -> None:
+    """The first record of a variant stays. One that was built for an image deleted meanwhile is not recorded."""
+    alive = select(ImageRow.id).where(ImageRow.id == variant.image_id, ImageRow.state != "deleting")
+    # The weakest lock that keeps the image from being marked as deleting before we are done.
+    if (await session.exec(alive.with_for_update(read=True))).first() is None:
+        return
+    row = VariantRow(
+        image_id=variant.image_id,
+        plan=variant.plan,
+        format=variant.format,
+        width=variant.size.width,
+        height=variant.size.height,
+        bytes=variant.bytes,
+        etag=variant.etag,
+        created_at=now,
+    )
+    await insert_or_ignore(session, VariantRow, [row.model_dump()])
+
+
+async def variant(session: AsyncSession, image_id: str, plan: str, image_format: str) -> VariantRecord | None:
+    row = await session.get(VariantRow, (image_id, plan, image_format))
+    return _variant(row) if row else None
+
+
+async def variants(session: AsyncSession, image_ids: Collection[str]) -> dict[str, list[VariantRecord]]:
+    found: dict[str, list[VariantRecord]] = {image_id: [] for image_id in image_ids}
+    query = select(VariantRow).where(col(VariantRow.image_id).in_(found)).order_by(col(VariantRow.plan), col(VariantRow.format))
+    for row in await session.exec(query):
+        found[row.image_id].append(_variant(row))
+    return found
+
+
+def _variant(row: VariantRow) -> VariantRecord:
+    size = Size(row.width, row.height)
+    return VariantRecord(image_id=row.image_id, plan=row.plan, format=row.format, size=size, bytes=row.bytes, etag=row.etag)

@@ -1,0 +1,180 @@
+"""The catalog: what exists. Every query of ProgImage is behind a method of this class, and every method is one transaction."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from catalog import commits, images, outbox, products
+from catalog.records import (
+    ImageRecord,
+    Kind,
+    Original,
+    OutboxMessage,
+    Page,
+    ProductDraft,
+    ProductRecord,
+    Reservation,
+    VariantRecord,
+)
+from catalog.transactions import Transactions
+
+
+class Catalog:
+    """Every method raises CatalogUnavailable when the database refuses, fails or is too slow."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        transactions = Transactions(engine)
+        self._read, self._write = transactions.read, transactions.write
+
+    async def ping(self) -> None:
+        """Prove that the database answers."""
+        await self._read(_ping)
+
+    # Images
+
+    async def image(self, image_id: str) -> ImageRecord | None:
+        """The image in whatever state it is."""
+        return (await self.images([image_id])).get(image_id)
+
+    async def images(self, image_ids: Collection[str]) -> dict[str, ImageRecord]:
+        """Those of the images that there are, in whatever state, by id."""
+        return await self._read(images.find, image_ids)
+
+    async def list_images(self, *, limit: int, cursor: str | None = None, formats: Sequence[str] = ()) -> Page[ImageRecord]:
+        """Ready images (of these formats, when any are named), newest first; BadCursor. `limit` is at least one."""
+        return await self._read(images.page, limit=limit, cursor=cursor, formats=formats)
+
+    async def delete_image(self, image_id: str) -> ImageRecord:
+        """Mark a ready image as deleting and post its erasure; NotFound, or ImageInUse while a product refers to it."""
+        return await self._write(images.condemn, image_id, now=_now())
+
+    async def erase(self, image_id: str) -> None:
+        """Forget an image that is deleting, once its bytes are gone: its rows, its variants and its messages. Safe to repeat."""
+        await self._write(images.erase, image_id)
+
+    # Commits
+
+    async def repeated(self, draft: ProductDraft) -> bool:
+        """Whether `reserve` would find that this request has made a product before; IdempotencyConflict when another has."""
+        return await self._read(products.earlier, draft) is not None
+
+    async def reserve(
+        self,
+        originals: Sequence[Original],
+        *,
+        standalone: bool = False,
+        draft: ProductDraft | None = None,
+        image_ids: Sequence[str] = (),
+    ) -> Reservation:
+        """Begin a commit: pending rows for what is new, and a message that lets a sweeper finish what is cut off.
+
+        `originals` brings what may be missing; an image that has a row keeps it, and the `place` in it. `image_ids` names all images
+        in the order of the product (each counts once; originals not named follow). NotFound names images with neither row nor
+        original, ImageBusy those that are being deleted. A draft whose request made a product before inserts nothing and gives that
+        product's reservation; IdempotencyConflict when the key belongs to another request. `standalone` images live by themselves.
+        """
+        return await self._write(commits.reserve, originals, standalone=standalone, draft=draft, image_ids=image_ids, now=_now())
+
+    async def confirm(self, reservation: Reservation) -> list[OutboxMessage]:
+        """End a commit whose bytes are proven to lie in the store: images and product become ready.
+
+        Returns a `warm` message for each image that became ready now. Safe to repeat, and for two commits of one image at once.
+        NotFound when the product was given up, ImageBusy when an image was deleted meanwhile: then nothing becomes ready.
+        """
+        return await self._write(commits.confirm, reservation, now=_now())
+
+    async def resume(self, message_id: str) -> Reservation | None:
+        """The reservation of a commit that was cut off, from its message; None when it was confirmed or given up."""
+        return await self._read(commits.resume, message_id)
+
+    async def abandon(self, reservation: Reservation) -> list[ImageRecord]:
+        """Give up a commit whose bytes are lost: its product goes, its idempotency key is free again.
+
+        Returns the images that neither a product nor another open commit keeps, marked as deleting. Does nothing when the commit was
+        confirmed before.
+        """
+        return await self._write(commits.abandon, reservation, now=_now())
+
+    # Products
+
+    async def product(self, product_id: str) -> ProductRecord | None:
+        """The product, once it is ready."""
+        return await self._read(products.find, product_id)
+
+    async def require_product(self, product_id: str) -> ProductRecord:
+        """The product, or NotFound."""
+        product = await self.product(product_id)
+        if product is None:
+            raise products.missing(product_id)
+        return product
+
+    async def list_products(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        name: str | None = None,
+        min_price: Decimal | None = None,
+        max_price: Decimal | None = None,
+    ) -> Page[ProductRecord]:
+        """Ready products whose name contains this text in any case, within these prices, newest first; BadCursor."""
+        return await self._read(products.page, limit=limit, cursor=cursor, name=name, min_price=min_price, max_price=max_price)
+
+    async def update_product(
+        self,
+        product_id: str,
+        *,
+        name: str | None = None,
+        price: Decimal | None = None,
+        currency: str | None = None,
+        image_ids: Sequence[str] | None = None,
+    ) -> tuple[ProductRecord, list[ImageRecord]]:
+        """Change what is given. With it, the images that nothing keeps any more, marked as deleting.
+
+        NotFound without the product, or when an image is not ready; ImageBusy when one is being deleted.
+        """
+        return await self._write(products.change, product_id, name=name, price=price, currency=currency, image_ids=image_ids, now=_now())
+
+    async def delete_product(self, product_id: str) -> list[ImageRecord]:
+        """Delete a product; the images that nothing keeps any more, marked as deleting. NotFound."""
+        return await self._write(products.remove, product_id, now=_now())
+
+    # Variants
+
+    async def record_variant(self, variant: VariantRecord) -> None:
+        """Remember a variant. The first record wins; nothing happens when its image is gone or going."""
+        await self._write(images.add_variant, variant, now=_now())
+
+    async def variant(self, image_id: str, plan: str, image_format: str) -> VariantRecord | None:
+        """The variant of the canonical resolved plan in this format."""
+        return await self._read(images.variant, image_id, plan, image_format)
+
+    async def variants(self, image_ids: Collection[str]) -> dict[str, list[VariantRecord]]:
+        """The variants of each of the images, in a stable order; an image without any has an empty list."""
+        return await self._read(images.variants, image_ids)
+
+    # Outbox
+
+    async def unsent(self, kinds: Sequence[Kind], *, limit: int, older_than: timedelta = timedelta()) -> list[OutboxMessage]:
+        """Messages of these kinds that no queue has taken, at least so old, oldest first."""
+        return await self._read(outbox.unsent, kinds, limit=limit, until=_now() - older_than)
+
+    async def mark_sent(self, message_ids: Sequence[str]) -> None:
+        """Say that a queue has taken these messages."""
+        await self._write(outbox.mark_sent, message_ids, now=_now())
+
+    async def finish(self, message_id: str) -> None:
+        """Strike out a message whose work is done; silently nothing when it is gone."""
+        await self._write(outbox.finish, message_id)
+
+
+async def _ping(session: AsyncSession) -> None:
+    await session.exec(select(1))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
