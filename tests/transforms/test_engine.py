@@ -152,11 +152,6 @@ def test_a_format_that_cannot_move_shows_the_first_frame(studio: Studio, name: s
     assert looks_like(rendition.data, QUARTERS)
 
 
-def test_a_strip_may_be_taller_than_a_picture_may_be(studio: Studio) -> None:
-    rendition = studio.render(animation(frames=420, delays=(20,) * 420), "_", "webp")
-    assert reopened(rendition).get("n-pages") == 420
-
-
 @pytest.mark.parametrize("suffix", [".tif", ".avif"])
 def test_only_animations_have_frames(studio: Studio, suffix: str) -> None:
     strip = pyvips.Image.arrayjoin([image(), image()], across=1).copy()
