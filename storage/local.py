@@ -36,7 +36,7 @@ class LocalStore:
         source: bytes | Path,
         *,
         sha256: str,
-        metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - part of the protocol
+        metadata: Mapping[str, str] | None = None,
         durable: bool = True,
     ) -> StoredObject:
         path = self._path(key)

@@ -35,6 +35,8 @@ CHUNK = 1 << 20
 # A put under way elsewhere (409) or another server's dialect is met by looking again, this often and this many seconds apart.
 PUT_TRIES = 5
 PUT_PAUSE = 0.1
+# What S3 lists, and deletes, at once.
+PAGE = 1000
 # What the key's extension stands for, beside the picture formats.
 MEDIA_TYPES = {"json": "application/json", "txt": "text/plain; charset=utf-8"}
 
@@ -75,7 +77,7 @@ class S3Store:
         *,
         sha256: str,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = True,  # noqa: ARG002 - S3 knows nothing less
+        durable: bool = True,
     ) -> StoredObject:
         return await self._run(self._put, check_key(key), source, sha256, {**(metadata or {}), "sha256": sha256})
 
@@ -251,7 +253,7 @@ class S3Store:
             raise failure
 
     def _page(self, prefix: str, after: str | None) -> "ListObjectsV2OutputTypeDef":
-        request: ListObjectsV2RequestTypeDef = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+        request: ListObjectsV2RequestTypeDef = {"Bucket": self._bucket, "Prefix": self._prefix + prefix, "MaxKeys": PAGE}
         if after is not None:
             request["ContinuationToken"] = after
         with translated(prefix):
