@@ -35,8 +35,8 @@ SAVERS: Mapping[str, str] = {
     "gif": "gifsave_buffer",
     "tiff": "tiffsave_buffer",
 }
-# Progressive JPEG is left to the plan: it saves 2 % at most, and everybody who decodes it must hold it whole.
-# All PNG filters: photos get 45 % smaller than with none, in the same time.
+# Progressive JPEG is left to the plan: on five photos it saved from -12 to 4 %, and decoding the large ones again took 3 to 11 times as long.
+# All PNG filters: two photos got 37 and 44 % smaller than with none, a screenshot 11 % larger, and encoding took twice as long (0.08 s).
 SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "jpg": {"optimize_coding": True},
     "png": {"compression": 6, "filter": "all"},
@@ -153,7 +153,7 @@ def _left_to_decoder(steps: Sequence[Step], facts: Facts) -> tuple[Size, Sequenc
 def _decode(path: Path, facts: Facts, size: Size, *, animated: bool) -> Image:
     """Exactly this size, upright, 8-bit sRGB with or without alpha; all frames as one strip when animated. Bad profiles are ignored."""
     options = {"height": size.height, "size": "force"}
-    # Told to convert where there is no profile, libvips goes through XYZ in floats for nothing: 30 times slower at full size.
+    # Told to convert where there is no profile, libvips does much work for nothing: 1.85 s instead of 0.06 for a 13 MP photo at full size.
     if PROFILE in _open(path, facts.format).get_fields():
         options["output_profile"] = "srgb"
     if facts.format == "svg":
