@@ -35,7 +35,7 @@ SAVERS: Mapping[str, str] = {
     "gif": "gifsave_buffer",
     "tiff": "tiffsave_buffer",
 }
-# Progressive JPEG is left to the plan: on five photos it saved from -12 to 4 %, and decoding the large ones again took 3 to 11 times as long.
+# Progressive JPEG is left to the plan: on five photos it saved -12 to 4 %, and decoding large ones again took 3 to 11 times as long.
 # All PNG filters: two photos got 37 and 44 % smaller than with none, a screenshot 11 % larger, and encoding took twice as long (0.08 s).
 SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
     "jpg": {"optimize_coding": True},
