@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,6 +44,13 @@ def starlette(payload: Path) -> Starlette:
     return Starlette(routes=[Route("/img/{path:path}", picture)])
 
 
+def main() -> None:
+    match sys.argv[1:]:
+        case ["serve", port, payload]:
+            uvicorn.run(starlette(Path(payload)), port=int(port), access_log=False, server_header=False)
+        case ["libvips", width, format, threads, *names]:
+            print(libvips_seconds([Path(name) for name in names], int(width), format, int(threads)))
+
+
 if __name__ == "__main__":
-    width, format, threads, *names = sys.argv[1:]
-    print(libvips_seconds([Path(name) for name in names], int(width), format, int(threads)))
+    main()

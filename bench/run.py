@@ -97,7 +97,7 @@ def fetch_all(url: str, paths: list[str], threads: int) -> float:
 
 
 def plain_seconds(photos: list[Path], width: int, format: str) -> float:
-    command = [sys.executable, "-m", "bench.plain", str(width), format, str(CORES), *map(str, photos)]
+    command = [sys.executable, "-m", "bench.plain", "libvips", str(width), format, str(CORES), *map(str, photos)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -115,8 +115,12 @@ def memory_hit(folder: Path, picture: Path, options: argparse.Namespace) -> tupl
 def bare_starlette(folder: Path, payload: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    code = f"import uvicorn; from pathlib import Path; from bench.plain import starlette; uvicorn.run(starlette(Path({str(payload)!r})), port={port}, access_log=False)"
-    with running([sys.executable, "-c", code], url=url, log=folder / "bare.log", ready=lambda: answers(f"{url}/img/x")):
+    with running(
+        [sys.executable, "-m", "bench.plain", "serve", str(port), str(payload)],
+        url=url,
+        log=folder / "bare.log",
+        ready=lambda: answers(f"{url}/img/x"),
+    ):
         yield url
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartCallbacks, parse_options_header
+from python_multipart.multipart import parse_options_header
 
 from services.errors import BadRequest
 
@@ -33,17 +33,20 @@ class _Events:
     header_bytes: int = 0
     ended: bool = False
 
-    def callbacks(self) -> MultipartCallbacks:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": self._field,
-            "on_header_value": self._value,
-            "on_header_end": self._header,
-            "on_headers_finished": lambda: self.seen.append(self.headers),
-            "on_part_data": lambda data, start, end: self.seen.append(data[start:end]),
-            "on_part_end": lambda: self.seen.append(None),
-            "on_end": self._end,
-        }
+    def parser(self, boundary: bytes) -> MultipartParser:
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._field,
+                "on_header_value": self._value,
+                "on_header_end": self._header,
+                "on_headers_finished": lambda: self.seen.append(self.headers),
+                "on_part_data": lambda data, start, end: self.seen.append(data[start:end]),
+                "on_part_end": lambda: self.seen.append(None),
+                "on_end": self._end,
+            },
+        )
 
     def _begin(self) -> None:
         self.headers, self.header_bytes = {}, 0
@@ -75,7 +78,7 @@ async def parts(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterato
     if not boundary or len(boundary) > 70:
         raise BadRequest("The Content-Type has no usable boundary.", expected="multipart/form-data; boundary=…")
     events = _Events()
-    pieces = _pump(MultipartParser(boundary, events.callbacks()), events, stream)
+    pieces = _pump(events.parser(boundary), events, stream)
     count = 0
     async for headers in pieces:
         if not isinstance(headers, dict):

@@ -22,7 +22,7 @@ MAX_PRICE = Decimal("9999999999.99")
 def _decimal(value: object) -> Decimal:
     """A price as it is written: text, or a JSON number, which the reader of the body leaves as a Decimal."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError('a price is a decimal string like "12.50"')
+        raise ValueError('a price is a decimal string like "12.50"')  # noqa: TRY004  pydantic makes answers of ValueErrors only
     text = str(value)
     price = Decimal(text) if text.isascii() and not text[:1].isspace() and "_" not in text and _is_decimal(text) else None
     if price is None or not price.is_finite():
@@ -48,7 +48,9 @@ Price = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["12.50"]}),
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["EUR"], description="ISO 4217 code")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+# PostgreSQL stores no NUL, and control characters have no place in a name.
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=PRINTABLE)]
 ImageId = Annotated[str, StringConstraints(pattern=rf"^[a-z2-7]{{{ID_LENGTH}}}$")]
 ImageIds = Annotated[list[ImageId], Field(max_length=MAX_IMAGES)]
 

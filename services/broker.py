@@ -4,9 +4,9 @@ import anyio
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotifications, TimeLimit
-from storage.staging import translated
 
 from catalog.records import OutboxMessage
+from storage.staging import translated
 
 QUEUE = "progimage"
 MAX_RETRIES = 3
@@ -15,7 +15,9 @@ MAX_RETRIES = 3
 def make_broker(url: str) -> RedisBroker:
     """With Dramatiq's defaults the task of a killed worker did not come back within 150 s; with these it does in 10."""
     middleware = [AgeLimit(), TimeLimit(), ShutdownNotifications(), Callbacks(), Retries(max_retries=MAX_RETRIES, min_backoff=500)]
-    broker = RedisBroker(url=url, middleware=middleware, heartbeat_timeout=10_000, maintenance_chance=1_000_000)
+    broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq does not annotate it
+        url=url, middleware=middleware, heartbeat_timeout=10_000, maintenance_chance=1_000_000
+    )
     broker.declare_queue(QUEUE)
     return broker
 

@@ -23,7 +23,7 @@ TRANSFERS_AT_ONCE = 4
 async def commit_images(services: Services, image_ids: Sequence[str]) -> list[ImageRecord]:
     """Store staged images that belong to no product; they live until they are deleted by their own id."""
     originals = await _originals(services, image_ids, product_id=None)
-    await _carry_out(services, await services.catalog.reserve(originals, standalone=True, image_ids=image_ids))
+    await carry_out(services, await services.catalog.reserve(originals, standalone=True, image_ids=image_ids))
     return await _records(services, image_ids)
 
 
@@ -32,7 +32,7 @@ async def create_product(services: Services, draft: ProductDraft, image_ids: Seq
     repeated = await services.catalog.repeated(draft)
     originals = [] if repeated else await _originals(services, image_ids, product_id=draft.id)
     reservation = await services.catalog.reserve(originals, draft=draft, image_ids=image_ids)
-    await _carry_out(services, reservation)
+    await carry_out(services, reservation)
     product_id = reservation.product_id or draft.id
     return await services.catalog.require_product(product_id), not reservation.repeated
 
@@ -41,7 +41,7 @@ async def add_images(services: Services, product_id: str, image_ids: Sequence[st
     """Store what a product that exists is about to refer to."""
     originals = await _originals(services, image_ids, product_id=product_id)
     if originals:
-        await _carry_out(services, await services.catalog.reserve(originals, image_ids=image_ids))
+        await carry_out(services, await services.catalog.reserve(originals, image_ids=image_ids))
 
 
 async def _originals(services: Services, image_ids: Sequence[str], product_id: str | None) -> list[Original]:
@@ -67,7 +67,7 @@ def _original(staged: StagedImage, product_id: str | None) -> Original:
     return Original(id=known.id, facts=known.facts, bytes=known.bytes, sha256=known.sha256, place=place)
 
 
-async def _carry_out(services: Services, reservation: Reservation) -> None:
+async def carry_out(services: Services, reservation: Reservation) -> None:
     """Steps (b) to (e), and the start of what follows a commit."""
     pending = [image for image in reservation.images if image.state == "pending"]
     limit = asyncio.Semaphore(TRANSFERS_AT_ONCE)

@@ -3,15 +3,14 @@
 from dataclasses import dataclass, field
 
 from catalog.repository import Catalog
-from transforms.limits import Limits
-from transforms.pool import RenderPool
-
 from services.broker import Tasks
 from services.flights import Flights
 from services.memory import Memory
 from services.values import Built
 from storage.base import ObjectStore, Staging
+from transforms.limits import Limits
 from transforms.plan import Plan
+from transforms.pool import RenderPool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,15 @@ from time import perf_counter
 
 import anyio
 import structlog
-from transforms.engine import execute
 
 from catalog.errors import CatalogUnavailable
 from catalog.records import VariantRecord
 from services.container import Services
 from services.ids import variant_key
+from services.stage import missing
 from services.values import Built, KnownImage, Timings, Variant, etag_of
-from storage.base import DigestConflict, NotStored
+from storage.base import DigestConflict, NotStored, StorageUnavailable
+from transforms.engine import execute
 from transforms.formats import FORMATS, negotiate
 from transforms.plan import Plan, Resolved
 
@@ -131,10 +132,10 @@ def _record(known: KnownImage, resolved: Resolved, variant: Variant) -> VariantR
 async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
     """A file with the original, for a decoder."""
     if known.place is not None:
-        async with services.store.local(known.place) as path:
+        async with _promised(services, known), services.store.local(known.place) as path:
             yield path
         return
-    data = await services.staging.read(known.id)
+    data = await original(services, known)
     with tempfile.NamedTemporaryFile(prefix="progimage-staged-") as file:
         await anyio.to_thread.run_sync(file.write, data)
         file.flush()
@@ -143,4 +144,17 @@ async def original_path(services: Services, known: KnownImage) -> AsyncIterator[
 
 async def original(services: Services, known: KnownImage) -> bytes:
     """The original, byte for byte."""
-    return await (services.store.get(known.place) if known.place is not None else services.staging.read(known.id))
+    async with _promised(services, known):
+        return await (services.store.get(known.place) if known.place is not None else services.staging.read(known.id))
+
+
+@asynccontextmanager
+async def _promised(services: Services, known: KnownImage) -> AsyncIterator[None]:
+    """An upload may be over by now. A stored original that is not there is a failure of ours: 503, never 404."""
+    try:
+        yield
+    except NotStored as error:
+        if known.staged:
+            raise await missing(services, known.id) from error
+        log.exception("original_missing", place=known.place)
+        raise StorageUnavailable("The original cannot be read at the moment.") from error

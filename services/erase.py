@@ -1,6 +1,7 @@
 """Deletion: rows say so first, then the bytes go, then the rows. A deletion that is cut off is finished by the outbox relay."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from catalog.records import ImageRecord, ProductRecord
 from services import commit
@@ -19,13 +20,19 @@ async def delete_image(services: Services, image_id: str) -> list[str]:
 
 
 async def update_product(
-    services: Services, product_id: str, *, changes: dict[str, object], image_ids: Sequence[str] | None
+    services: Services,
+    product_id: str,
+    *,
+    name: str | None,
+    price: Decimal | None,
+    currency: str | None,
+    image_ids: Sequence[str] | None,
 ) -> ProductRecord:
-    """Change what is named; new images are stored first, and images to which nothing refers any more are deleted."""
+    """Change what is not None; new images are stored first, and images to which nothing refers any more are deleted."""
     if image_ids is not None:
         await services.catalog.require_product(product_id)
         await commit.add_images(services, product_id, image_ids)
-    product, orphans = await services.catalog.update_product(product_id, image_ids=image_ids, **changes)
+    product, orphans = await services.catalog.update_product(product_id, name=name, price=price, currency=currency, image_ids=image_ids)
     await erase_all(services, orphans)
     return product
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import IO
 
 import anyio
-from transforms.engine import verify
 
 from services.container import Services
 from services.errors import EmptyUpload, ExpiredImage, UnknownImage
 from services.ids import image_id
 from storage.base import StagedImage
+from transforms.engine import verify
+from transforms.errors import LimitExceeded, RenderTimeout
 from transforms.formats import sniff
 from transforms.values import Facts
 
@@ -38,7 +39,7 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
     try:
         with tempfile.NamedTemporaryFile(prefix="progimage-upload-") as spool:
             digest = await _receive(services, token, chunks, spool)
-            facts = await services.pool.run(verify, Path(spool.name), services.limits)
+            facts = await _prove(services, Path(spool.name))
         staged = await services.staging.finish(token, image_id(digest), sha256=digest, facts=facts.to_json())
     except BaseException:
         with anyio.CancelScope(shield=True):
@@ -46,6 +47,14 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
         raise
     services.memory.forget(staged.image_id)
     return Upload(staged=staged, facts=facts)
+
+
+async def _prove(services: Services, path: Path) -> Facts:
+    """What the header says, after all of the picture has been decoded. One that takes too long for that is refused for good."""
+    try:
+        return await services.pool.run(verify, path, services.limits)
+    except RenderTimeout as error:
+        raise LimitExceeded("The picture takes too long to decode.", limit="decode_seconds") from error
 
 
 async def _receive(services: Services, token: str, chunks: AsyncIterator[bytes], spool: IO[bytes]) -> str:

@@ -18,7 +18,7 @@ from transforms.params import Convertor
 # One frame as a libvips image. Operations call its methods; only the engine may import the library.
 Image: TypeAlias = Any
 
-O = TypeVar("O", bound="Operation")
+Kind = TypeVar("Kind", bound="Operation")
 
 # The pipeline, and the order of canonical text. One stage runs its operations in this order, however its text was written.
 PIPELINE = (
@@ -116,7 +116,7 @@ class Stage:
 
     operations: tuple[Operation, ...] = ()
 
-    def get(self, kind: type[O]) -> O:
+    def get(self, kind: type[Kind]) -> Kind:
         """The operation of this kind, or the one with all defaults."""
         return next((operation for operation in self.operations if isinstance(operation, kind)), kind())
 
@@ -133,7 +133,7 @@ _registered: dict[str, type[Operation]] = {}
 _after: dict[str, str] = {}
 
 
-def register(kind: type[O]) -> type[O]:
+def register(kind: type[Kind]) -> type[Kind]:
     """Make an operation known under the names of its parameters. One that is not in PIPELINE says `after`, a name that is."""
     for name in kind.parameters():
         if not (name.isascii() and name.isalpha() and name.islower()) or name in _registered:

@@ -10,6 +10,8 @@ from proxy.http import NO_STORE
 from proxy.schemas import Presenter
 from proxy.settings import Settings
 from services.container import Services
+from services.errors import UnknownImage
+from services.ids import is_image_id
 
 
 @dataclass
@@ -36,6 +38,14 @@ def shell(request: Request) -> Shell:
 
 def services(request: Request) -> Services:
     return shell(request).services
+
+
+def image_id(request: Request) -> str:
+    """The image that the path names as `id`; what cannot be an id is not found without asking anybody."""
+    found: str = request.path_params["id"]
+    if not is_image_id(found):
+        raise UnknownImage("There is no such image: an id is 26 characters of a to z and 2 to 7.")
+    return found
 
 
 def answer(model: BaseModel, status: int = 200, **headers: str) -> Response:

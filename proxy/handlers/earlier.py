@@ -3,13 +3,29 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from catalog.errors import CatalogUnavailable
 from proxy import pages
+from proxy.endpoint import Endpoint, Parameter, Reply
 from proxy.handlers.common import answer, services
-from proxy.handlers.images import as_json, presented, store_pictures
+from proxy.handlers.contract import (
+    ACCEPT,
+    COMMIT,
+    CONDITIONAL,
+    HTML,
+    PICTURE_HEADERS,
+    PICTURE_TYPES,
+    PICTURES,
+    READ,
+    UPLOAD,
+    json_reply,
+    picture_replies,
+)
+from proxy.handlers.images import as_json, presented, store_pictures, stored
 from proxy.handlers.pictures import original
 from proxy.http import prefers
-from proxy.schemas import EarlierFormOut, EarlierUploadOut
+from proxy.schemas import EarlierFormOut, EarlierUploadOut, ImageOut
 from services.errors import BadRequest, UnknownImage
+from services.ids import is_image_id
 from transforms.formats import by_extension
 
 MAX_SHOWN = 100
@@ -40,12 +56,11 @@ async def image(request: Request) -> Response:
 
 async def download(request: Request) -> Response:
     """A page with one image, or with all stored images of some types; a click downloads."""
-    image_id, extensions = request.query_params.get("id"), request.query_params.get("exts")
-    if image_id:
-        record = await services(request).catalog.image(image_id)
-        if record is None or record.state != "ready":
-            raise UnknownImage(f"There is no stored image {image_id[:60]}.", image=image_id[:60])
-        return pages.render("download.html", images=await presented(request, [record]))
+    wanted, extensions = request.query_params.get("id"), request.query_params.get("exts")
+    if wanted:
+        if not is_image_id(wanted):
+            raise UnknownImage("There is no such image: an id is 26 characters of a to z and 2 to 7.")
+        return pages.render("download.html", images=await presented(request, [await stored(request, wanted)]))
     if not extensions:
         raise BadRequest("Say which images: ?id=… or ?exts=jpeg,png.", expected="id or exts")
     page = await services(request).catalog.list_images(limit=MAX_SHOWN, formats=_formats(extensions))
@@ -57,3 +72,61 @@ def _formats(extensions: str) -> list[str]:
     if None in formats:
         raise BadRequest("exts names a format that there is not.", expected="jpeg, jpg, png, gif, webp, avif or tiff, with commas between")
     return [format.name for format in formats if format]
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/",
+        handler=upload,
+        tag="earlier",
+        summary="Store a picture",
+        body=PICTURES,
+        responses={201: json_reply(EarlierUploadOut, "It is stored durably.", Location="the image")},
+        errors=(*UPLOAD, *COMMIT),
+    ),
+    Endpoint(
+        method="GET",
+        path="/images/{id}/",
+        handler=image,
+        tag="earlier",
+        summary="A stored image, as bytes or as JSON",
+        parameters=(ACCEPT, *CONDITIONAL),
+        errors=READ,
+        responses={
+            **picture_replies(PICTURE_HEADERS),
+            200: Reply(description="The image.", content={**PICTURE_TYPES, "application/json": ImageOut}, headers={"Vary": "Accept"}),
+        },
+    ),
+    Endpoint(
+        method="GET",
+        path="/upload-image",
+        handler=form,
+        tag="earlier",
+        summary="A form",
+        responses={200: Reply(description="A page.", content=HTML)},
+    ),
+    Endpoint(
+        method="POST",
+        path="/upload-image",
+        handler=form_upload,
+        tag="earlier",
+        summary="Store the picture of the form",
+        body=PICTURES,
+        responses={201: json_reply(EarlierFormOut, "It is stored durably.", Location="the image")},
+        errors=(*UPLOAD, *COMMIT),
+    ),
+    Endpoint(
+        method="GET",
+        path="/download",
+        handler=download,
+        tag="earlier",
+        summary="A page from which originals can be downloaded",
+        parameters=(
+            Parameter(name="id", description="one image"),
+            Parameter(name="exts", description="all images of these types", example="jpeg,png"),
+        ),
+        responses={200: Reply(description="A page.", content=HTML)},
+        errors=(BadRequest, UnknownImage, CatalogUnavailable),
+    ),
+)

@@ -5,12 +5,12 @@ import time
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from transforms.engine import self_test
-from transforms.errors import ImageError, PoolBusy, RenderUnavailable
-from transforms.pool import RenderPool
 
 from proxy.handlers.common import services, shell
 from proxy.http import NO_STORE
+from transforms.engine import self_test
+from transforms.errors import ImageError, PoolBusy, RenderUnavailable
+from transforms.pool import RenderPool
 
 READY_SECONDS = 1.0
 BELIEVED_SECONDS = 5.0

@@ -5,8 +5,24 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from catalog.errors import BadCursor, CatalogUnavailable, ImageInUse, NotFound
 from catalog.records import ImageRecord
-from proxy.handlers.common import answer, services, shell
+from proxy.endpoint import Endpoint, Reply
+from proxy.handlers.common import answer, image_id, services, shell
+from proxy.handlers.contract import (
+    ACCEPT,
+    AWAY,
+    COMMIT,
+    CONDITIONAL,
+    PICTURE_HEADERS,
+    PICTURE_TYPES,
+    PICTURES,
+    READ,
+    UPLOAD,
+    json_reply,
+    page_parameters,
+    picture_replies,
+)
 from proxy.handlers.pictures import original
 from proxy.handlers.queries import ImagesQuery, next_url, query
 from proxy.handlers.uploads import receive
@@ -14,7 +30,7 @@ from proxy.http import prefers
 from proxy.schemas import DeletedOut, ImageOut, ImagesOut, StoredOut
 from services.commit import commit_images
 from services.erase import delete_image
-from services.errors import UnknownImage
+from services.errors import BadRequest, UnknownImage
 
 
 async def store(request: Request) -> Response:
@@ -48,12 +64,65 @@ async def show(request: Request) -> Response:
 
 
 async def as_json(request: Request) -> Response:
-    image_id = request.path_params["id"]
-    image = await services(request).catalog.image(image_id)
-    if image is None or image.state != "ready":
-        raise UnknownImage(f"There is no stored image {image_id}.", image=image_id)
+    image = await stored(request, image_id(request))
     return answer((await presented(request, [image]))[0], vary="Accept")
 
 
+async def stored(request: Request, wanted: str) -> ImageRecord:
+    image = await services(request).catalog.image(wanted)
+    if image is None or image.state != "ready":
+        raise UnknownImage(f"There is no stored image {wanted}.", image=wanted)
+    return image
+
+
 async def delete(request: Request) -> Response:
-    return answer(DeletedOut(images=await delete_image(services(request), request.path_params["id"])))
+    return answer(DeletedOut(images=await delete_image(services(request), image_id(request))))
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/images",
+        handler=store,
+        tag="images",
+        summary="Store pictures without a product",
+        body=PICTURES,
+        responses={201: json_reply(StoredOut, "All of them are stored durably.", Location="the image, when it is one")},
+        errors=(*UPLOAD, *COMMIT),
+    ),
+    *(
+        Endpoint(
+            method="GET",
+            path=path,
+            handler=listing,
+            tag=tag,
+            summary="List stored images, newest first",
+            parameters=page_parameters(),
+            responses={200: json_reply(ImagesOut, "A page of images.")},
+            errors=(BadRequest, BadCursor, CatalogUnavailable),
+        )
+        for path, tag in (("/images", "images"), ("/images/", "earlier"))
+    ),
+    Endpoint(
+        method="GET",
+        path="/images/{id}",
+        handler=show,
+        tag="images",
+        summary="A stored image, as JSON or as bytes",
+        parameters=(ACCEPT, *CONDITIONAL),
+        errors=READ,
+        responses={
+            **picture_replies(PICTURE_HEADERS),
+            200: Reply(description="The image.", content={"application/json": ImageOut, **PICTURE_TYPES}, headers={"Vary": "Accept"}),
+        },
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/images/{id}",
+        handler=delete,
+        tag="images",
+        summary="Delete a stored image",
+        responses={200: json_reply(DeletedOut, "It is gone.")},
+        errors=(NotFound, ImageInUse, *AWAY),
+    ),
+)

@@ -6,12 +6,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from proxy import metrics
-from proxy.handlers.common import services
+from proxy.endpoint import Endpoint, Parameter
+from proxy.handlers.common import image_id, services
+from proxy.handlers.contract import CONDITIONAL, PICTURE_HEADERS, READ, RENDER, VARIANT_HEADERS, picture_replies
 from proxy.http import REDIRECT, Headers, Unsatisfiable, byte_range, matches, picture_headers
 from proxy.image_path import ImagePath, parse_path
 from services import deliver, known
 from services.errors import BadRequest, RemoteOff
 from services.values import KnownImage
+from transforms.errors import ImpossibleOutput, PlanError
+from transforms.formats import FORMATS
 from transforms.plan import Plan
 
 
@@ -33,7 +37,7 @@ def _no_remote(path: str) -> BadRequest | RemoteOff:
 
 async def original(request: Request) -> Response:
     """The original of the image that the path names as `id`."""
-    return await _original(request, await known.find(services(request), request.path_params["id"]))
+    return await _original(request, await known.find(services(request), image_id(request)))
 
 
 async def _original(request: Request, image: KnownImage) -> Response:
@@ -95,3 +99,43 @@ def _response(status: int, data: bytes, headers: Headers) -> Response:
     response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*headers, *length)]
     response.body = data
     return response
+
+
+PLAN = Parameter(name="plan", place="path", description="what to do: operations with commas, stages with slashes", example="w256")
+EXTENSION = Parameter(
+    name="ext",
+    place="path",
+    description="the format of the answer",
+    example="webp",
+    schema={"type": "string", "enum": [*(name for name, format in FORMATS.items() if format.writable), "auto"]},
+)
+ENDPOINTS = tuple(
+    Endpoint(
+        method="GET",
+        path="/img/{path:path}",
+        template=template,
+        handler=picture,
+        tag="pictures",
+        summary=summary,
+        parameters=(*parameters, *CONDITIONAL),
+        responses=picture_replies(headers),
+        errors=kinds,
+    )
+    for template, summary, parameters, headers, kinds in (
+        ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, RemoteOff, *READ)),
+        (
+            "/img/{id}.{ext}",
+            "The whole picture in another format",
+            (EXTENSION,),
+            VARIANT_HEADERS,
+            (PlanError, BadRequest, ImpossibleOutput, *READ, *RENDER),
+        ),
+        (
+            "/img/{id}/{plan}.{ext}",
+            "A variant",
+            (PLAN, EXTENSION),
+            VARIANT_HEADERS,
+            (PlanError, BadRequest, RemoteOff, ImpossibleOutput, *READ, *RENDER),
+        ),
+    )
+)

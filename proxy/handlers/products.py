@@ -1,24 +1,28 @@
 """Products: their details arrive here and commit the pictures that were uploaded before."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from catalog.errors import NotFound
+from catalog.errors import BadCursor, CatalogUnavailable, IdempotencyConflict, NotFound
 from catalog.records import ProductDraft, ProductRecord, new_product_id
 from proxy import pages
 from proxy.bodies import checked, form, json_body, media_type
+from proxy.endpoint import Body, Endpoint, Parameter, Reply
 from proxy.handlers.common import answer, services, shell
+from proxy.handlers.contract import ACCEPT, AWAY, COMMIT, HTML, NEVER_CACHED, json_reply, page_parameters
 from proxy.handlers.queries import ProductsQuery, next_url, query
 from proxy.http import prefers
 from proxy.schemas import DeletedOut, ProductIn, ProductOut, ProductPatch, ProductsOut
 from services.commit import create_product
 from services.erase import delete_product, update_product
-from services.errors import BadRequest
+from services.errors import BadRequest, BodyTooLarge, UnsupportedBody
 
 MAX_KEY = 255
+PRODUCT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -36,6 +40,14 @@ async def _form_product(request: Request) -> ProductIn:
     fields = await form(request)
     values = {name: fields[name] for name in ("name", "price", "currency") if fields.get(name)}
     return checked(ProductIn, {**values, "images": fields.getlist("images")})
+
+
+def path_id(request: Request) -> str:
+    """The product that the path names; what cannot be an id is not found without asking the database."""
+    product_id: str = request.path_params["id"]
+    if not PRODUCT_ID.fullmatch(product_id):
+        raise NotFound("There is no such product: an id is a UUID in lower case.")
+    return product_id
 
 
 def _draft(request: Request, wanted: ProductIn) -> ProductDraft:
@@ -79,10 +91,7 @@ async def listing(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    product_id = request.path_params["id"]
-    product = await services(request).catalog.product(product_id)
-    if product is None:
-        raise NotFound(f"There is no product {product_id}.", product=product_id)
+    product = await services(request).catalog.require_product(path_id(request))
     shown = (await presented(request, [product]))[0]
     if prefers(request.headers.get("accept"), "application/json", "text/html") == "text/html":
         return pages.render("shown.html", product=shown)
@@ -91,11 +100,85 @@ async def show(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     wanted = await json_body(request, ProductPatch)
-    changes = {name: value for name, value in wanted if name != "images" and value is not None}
-    image_ids = None if wanted.images is None else _distinct(wanted.images)
-    product = await update_product(services(request), request.path_params["id"], changes=changes, image_ids=image_ids)
+    product = await update_product(
+        services(request),
+        path_id(request),
+        name=wanted.name,
+        price=wanted.price,
+        currency=wanted.currency,
+        image_ids=None if wanted.images is None else _distinct(wanted.images),
+    )
     return answer((await presented(request, [product]))[0])
 
 
 async def delete(request: Request) -> Response:
-    return answer(DeletedOut(images=await delete_product(services(request), request.path_params["id"])))
+    return answer(DeletedOut(images=await delete_product(services(request), path_id(request))))
+
+
+PRODUCT_BODY = Body(content={"application/json": ProductIn, "application/x-www-form-urlencoded": ProductIn})
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/products",
+        handler=create,
+        tag="products",
+        summary="Make a product of staged pictures",
+        body=PRODUCT_BODY,
+        description="Commits its pictures to the store. 201 means that all of it is stored durably.",
+        parameters=(Parameter(name="Idempotency-Key", place="header", description="makes a repeated request harmless"),),
+        responses={
+            201: json_reply(ProductOut, "The new product.", Location="the product"),
+            200: json_reply(ProductOut, "The product that an earlier request with this key made.", Location="the product"),
+            303: Reply(description="To the product's page: the answer to a form.", headers={"Location": "the product"}),
+        },
+        errors=(BadRequest, BodyTooLarge, UnsupportedBody, IdempotencyConflict, *COMMIT),
+    ),
+    Endpoint(
+        method="GET",
+        path="/products",
+        handler=listing,
+        tag="products",
+        summary="List products, newest first",
+        parameters=page_parameters(
+            Parameter(name="name", description="a part of the name, in any case"),
+            Parameter(name="min_price", description="the lowest price", example="10.00"),
+            Parameter(name="max_price", description="the highest price", example="20.00"),
+        ),
+        responses={200: json_reply(ProductsOut, "A page of products.")},
+        errors=(BadRequest, BadCursor, CatalogUnavailable),
+    ),
+    Endpoint(
+        method="GET",
+        path="/products/{id}",
+        handler=show,
+        tag="products",
+        summary="A product",
+        parameters=(ACCEPT,),
+        responses={
+            200: Reply(
+                description="The product.", content={"application/json": ProductOut, **HTML}, headers={**NEVER_CACHED, "Vary": "Accept"}
+            )
+        },
+        errors=(NotFound, CatalogUnavailable),
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/products/{id}",
+        handler=change,
+        tag="products",
+        summary="Change a product",
+        description="What is left out stays. `images` is the whole list: new ones are committed, and what nothing refers to is deleted.",
+        body=Body(content={"application/json": ProductPatch}),
+        responses={200: json_reply(ProductOut, "The product as it is now.")},
+        errors=(BadRequest, BodyTooLarge, UnsupportedBody, NotFound, *COMMIT),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/products/{id}",
+        handler=delete,
+        tag="products",
+        summary="Delete a product",
+        responses={200: json_reply(DeletedOut, "It is gone, and these images with it.")},
+        errors=(NotFound, *AWAY),
+    ),
+)

@@ -7,9 +7,8 @@ from pydantic import Field
 from starlette.requests import Request
 
 from proxy.bodies import checked
-from proxy.schemas import Price, Schema
-
-MAX_LIMIT = 100
+from proxy.handlers.contract import MAX_LIMIT
+from proxy.schemas import PRINTABLE, Price, Schema
 
 
 class ImagesQuery(Schema):
@@ -18,7 +17,7 @@ class ImagesQuery(Schema):
 
 
 class ProductsQuery(ImagesQuery):
-    name: Annotated[str, Field(max_length=200)] | None = None
+    name: Annotated[str, Field(max_length=200, pattern=PRINTABLE)] | None = None
     min_price: Price | None = None
     max_price: Price | None = None
 

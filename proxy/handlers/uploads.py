@@ -5,11 +5,14 @@ from starlette.responses import Response
 
 from proxy import pages
 from proxy.bodies import pictures
-from proxy.handlers.common import answer, services, shell
+from proxy.endpoint import Endpoint, Reply
+from proxy.handlers.common import answer, image_id, services, shell
+from proxy.handlers.contract import ACCEPT, HTML, PICTURES, READ, UPLOAD, json_reply
 from proxy.http import prefers
-from proxy.schemas import UploadsOut
+from proxy.schemas import UploadOut, UploadsOut
 from services.errors import UnknownImage
 from services.stage import Upload, stage, staged_image
+from storage.base import StorageUnavailable
 
 
 async def receive(request: Request) -> list[Upload]:
@@ -29,13 +32,50 @@ async def create(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    upload = await staged_image(services(request), request.path_params["id"])
+    upload = await staged_image(services(request), image_id(request))
     return answer(shell(request).presenter.upload_state(upload))
 
 
 async def drop(request: Request) -> Response:
-    image_id = request.path_params["id"]
-    if not await services(request).staging.drop(image_id):
-        raise UnknownImage(f"There is no upload {image_id}.", image=image_id)
-    services(request).memory.forget(image_id)
+    dropped = image_id(request)
+    if not await services(request).staging.drop(dropped):
+        raise UnknownImage(f"There is no upload {dropped}.", image=dropped)
+    services(request).memory.forget(dropped)
     return Response(status_code=204)
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/uploads",
+        handler=create,
+        tag="uploads",
+        summary="Stage pictures",
+        body=PICTURES,
+        parameters=(ACCEPT,),
+        description="They wait for a product, and can be seen at once. The same bytes always have the same id.",
+        responses={
+            202: json_reply(UploadsOut, "All pictures arrived whole and are staged."),
+            200: Reply(description="The next step of the form.", content=HTML),
+        },
+        errors=UPLOAD,
+    ),
+    Endpoint(
+        method="GET",
+        path="/uploads/{id}",
+        handler=show,
+        tag="uploads",
+        summary="Where an upload stands",
+        responses={200: json_reply(UploadOut, "The upload.")},
+        errors=READ,
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/uploads/{id}",
+        handler=drop,
+        tag="uploads",
+        summary="Forget an upload",
+        responses={204: Reply(description="It is gone.")},
+        errors=(UnknownImage, StorageUnavailable),
+    ),
+)

@@ -28,24 +28,26 @@ class Background(Operation):
     def extend(self, frame: Image, canvas: Size) -> Image:
         """The frame in the middle of a larger canvas of this colour."""
         left, top = (canvas.width - frame.width) // 2, (canvas.height - frame.height) // 2
-        return with_alpha(frame).embed(left, top, *canvas, extend="background", background=list(self.bg))
+        frame = self.ready(frame)
+        return frame.embed(left, top, *canvas, extend="background", background=list(self.bg[: frame.bands]))
 
     def turn(self, frame: Image, angle: int, size: Size) -> Image:
         """The frame turned clockwise by degrees, in the middle of a canvas of this colour and size."""
-        # Premultiplied, or the edge would mix with the colour that a transparent pixel has.
+        # Premultiplied, or edges would mix with the colour that a transparent pixel has. What was opaque is so by nature.
+        ready = self.ready(frame)
+        ready = ready.premultiply() if frame.hasalpha() else ready
         ink = [channel * self.bg.alpha / 255 for channel in self.bg[:3]] + [self.bg.alpha]
-        turned = with_alpha(frame).premultiply().rotate(angle, background=ink)
+        options = {"background": ink[: ready.bands]}
         # libvips rounds the rectangle around it in its own way, by a pixel.
-        exact = turned.gravity("centre", *size, extend="background", background=ink)
-        return exact.unpremultiply().cast("uchar")
+        turned = ready.rotate(angle, **options).gravity("centre", *size, extend="background", **options)
+        return turned.unpremultiply().cast("uchar") if turned.hasalpha() else turned
+
+    def ready(self, frame: Image) -> Image:
+        """The frame with the bands that it needs to take this colour: three, and alpha where it or the colour lets something through."""
+        coloured = frame if frame.bands > 2 else frame.colourspace("srgb")
+        return coloured if coloured.hasalpha() or self.bg.opaque else coloured.addalpha()
 
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         if not self.bg.opaque or not frame.hasalpha():
             return frame
-        return with_alpha(frame).flatten(background=list(self.bg[:3]))
-
-
-def with_alpha(frame: Image) -> Image:
-    """The frame with three colour bands and an alpha band, opaque where it had none."""
-    coloured = frame if frame.bands > 2 else frame.colourspace("srgb")
-    return coloured if coloured.hasalpha() else coloured.addalpha()
+        return self.ready(frame).flatten(background=list(self.bg[:3]))
