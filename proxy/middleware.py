@@ -1,0 +1,138 @@
+"""The edge of the application: what every request passes and every answer carries, in one pure ASGI class."""
+
+import os
+import re
+import time
+from collections.abc import MutableSequence
+from dataclasses import dataclass, field
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxy import errors, metrics
+from proxy.errors import UriTooLong
+from proxy.logs import redacted, request_id
+from services.errors import BodyTooLarge
+
+log = structlog.get_logger("progimage.access")
+
+MAX_URI = 2048
+# An address with another address inside (`url=`) may be longer.
+MAX_URI_WITH_URL = 8192
+DEFAULT_MAX_BODY = 128 * 1024**2
+SANE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+NO_BODY = frozenset({"GET", "HEAD"})
+CLIENT_LEFT = 499
+
+# For answers that say nothing about it themselves: nothing in them may be run, sniffed or framed.
+SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+@dataclass(kw_only=True)
+class _Exchange:
+    """One request on its way: what the line in the log will say."""
+
+    scope: Scope
+    id: bytes
+    began: float = field(default_factory=time.perf_counter)
+    status: int = 0
+
+    def begin(self, message: Message) -> None:
+        """Complete the headers of the answer, and remember its status."""
+        self.status = message["status"]
+        headers: MutableSequence[tuple[bytes, bytes]] = message.setdefault("headers", [])
+        given = {name for name, _ in headers}
+        headers.append((b"x-request-id", self.id))
+        headers.extend(header for header in SAFE_HEADERS if header[0] not in given)
+
+    def record(self) -> None:
+        """The line in the log and the numbers. Paths are logged as they came, percent-encoded, so that none can begin a line of its own."""
+        seconds, method = time.perf_counter() - self.began, self.scope["method"]
+        route = getattr(self.scope.get("route"), "path", metrics.NO_ROUTE)
+        metrics.request_answered(route, method, self.status, seconds)
+        path, query = self.scope["raw_path"].decode("latin-1"), self.scope["query_string"].decode("latin-1")
+        target = f"{path}?{redacted(query)}" if query else path
+        log.info("request", method=method, path=target[:MAX_URI], status=self.status, ms=round(seconds * 1000, 1), route=route)
+
+
+class Edge:
+    """Request id, limits on URI and body, headers that make answers safe, problems for errors, a line in the log, metrics."""
+
+    def __init__(self, app: ASGIApp, *, max_body: int = DEFAULT_MAX_BODY) -> None:
+        self._app = app
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope=scope, id=_request_id(scope))
+        request_id.set(exchange.id.decode())
+
+        async def send_complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.begin(message)
+            await send(message)
+
+        try:
+            await self._answer(exchange, receive, send_complete)
+        finally:
+            exchange.status = exchange.status or CLIENT_LEFT
+            exchange.record()
+
+    async def _answer(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
+        scope = exchange.scope
+        try:
+            _check_uri(scope)
+            await self._app(scope, receive if scope["method"] in NO_BODY else self._limited(scope, receive), send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if errors.is_bug(error):
+                log.exception("bug", path=scope["raw_path"].decode("latin-1")[:MAX_URI])
+            # An answer that has begun cannot become another one: uvicorn cuts the connection when we just stop.
+            if not exchange.status:
+                response = errors.response_to(error, Headers(scope=scope).get("accept"))
+                await response(scope, receive, send)
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """The body, as long as it is not larger than all uploads may be together; BodyTooLarge then, or at once when it says so itself."""
+        maximum, seen = self._max_body, 0
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and announced.isascii() and int(announced[:20]) > maximum:
+            raise _too_large(maximum)
+
+        async def receive_counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > maximum:
+                raise _too_large(maximum)
+            return message
+
+        return receive_counted
+
+
+def _request_id(scope: Scope) -> bytes:
+    given: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given if SANE_ID.fullmatch(given) else os.urandom(10).hex().encode()
+
+
+def _check_uri(scope: Scope) -> None:
+    query: bytes = scope["query_string"]
+    length = len(scope["raw_path"]) + len(query) + bool(query)
+    if length <= MAX_URI:
+        return
+    maximum = MAX_URI_WITH_URL if b"&url=" in b"&" + query else MAX_URI
+    if length > maximum:
+        raise UriTooLong(f"Path and query are {length} bytes long; at most {maximum} are read.", maximum=maximum)
+
+
+def _too_large(maximum: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request is larger than {maximum} bytes.", limit="bytes", maximum=maximum)

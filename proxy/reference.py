@@ -1,0 +1,53 @@
+"""The pages of docs/ that are made from the code, so that they cannot disagree with it."""
+
+from collections.abc import Callable, Mapping
+from itertools import groupby
+
+from proxy.errors import ANSWERS, problem_type
+from proxy.settings import Settings, accepted, default, variable
+
+SETTINGS_HEAD = """\
+# Settings
+
+Environment variables, or lines `NAME=value` of a file `.env` in the folder that ProgImage is started from; a variable wins over the file.
+A wrong value, or a name that is not in this table, ends the start with one line that says so. Sizes take units (`512MiB`).
+
+Made from `proxy/settings.py` by `make docs`; do not edit.
+
+| setting | meaning | default | accepted |
+|---|---|---|---|
+"""
+
+ERRORS_HEAD = """\
+# Errors
+
+Every error is a problem body (RFC 9457, `application/problem+json`): `type`, `title`, `status`, `detail` (a sentence for people),
+`request_id` (what the log calls the request), and the facts named below. Whoever asks for `text/html` gets a small page. Programs should
+look at `type`, which is stable; the sentences may change. `404` and `410` may be cached for a minute, all others not at all; a `503`
+carries `Retry-After`, drawn at random from the bounds given here so that a crowd spreads.
+
+Made from `proxy/errors.py` by `make docs`; do not edit.
+"""
+
+
+def settings_page() -> str:
+    rows = (
+        f"| `{variable(name)}` | {field.description} | {default(field)} | {accepted(field)} |\n"
+        for name, field in Settings.model_fields.items()
+    )
+    return SETTINGS_HEAD + "".join(rows)
+
+
+def errors_page() -> str:
+    parts = [ERRORS_HEAD]
+    rows = sorted(ANSWERS.items(), key=lambda row: (row[1].status, row[0].slug))
+    for status, same in groupby(rows, key=lambda row: row[1].status):
+        parts.append(f"\n## {status}\n")
+        for kind, answer in same:
+            later = f" Retry after {answer.retry[0]} to {answer.retry[1]} s." if answer.retry else ""
+            parts.append(f"\n### {kind.slug}\n\n`{problem_type(kind)}`: **{answer.title}.** {answer.meaning}{later}\n")
+    return "".join(parts)
+
+
+# File name in docs/ -> what makes it.
+PAGES: Mapping[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page}

@@ -1,0 +1,154 @@
+"""`progimage serve`: the socket, uvicorn on it in one process or several, and what they find in their environment."""
+
+import errno
+import math
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from proxy.settings import Settings, variable
+from services.embedded import EmbeddedRedis
+
+BACKLOG = 2048
+# Longer than the idle time after which nginx closes its side (60 s), or it would now and then write into a connection that is gone.
+KEEP_ALIVE_SECONDS = 75
+START_SECONDS = 60.0
+# The name that prometheus-client gives to the folder; importing it here would fix its mode before the folder is known.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class CannotListen(Exception):
+    """The address is taken or not ours: a line that says so."""
+
+
+@contextmanager
+def with_redis(settings: Settings) -> Iterator[Settings]:
+    """The settings with a Redis in them: the one they name, or our own server for as long as the context lives."""
+    if settings.redis_url:
+        yield settings
+        return
+    server = EmbeddedRedis(settings.data, maxmemory=settings.redis_memory)
+    server.start()
+    try:
+        yield settings.model_copy(update={"redis_url": server.url})
+    finally:
+        server.stop()
+
+
+def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers: int, announce: Callable[[str], None]) -> None:
+    """Serve until a signal ends it, and announce when it begins; CannotListen when the address is not to be had."""
+    # uvicorn drains on a signal and then raises it again: without these, what is left here would not be closed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    with ExitStack() as stack:
+        listener = stack.enter_context(_unix_socket(uds) if uds else _tcp_socket(host, port))
+        settings = stack.enter_context(with_redis(settings))
+        if workers > 1:
+            os.environ[METRICS_FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="progimage-metrics-"))
+        _hand_down(settings)
+        config = uvicorn.Config(
+            "proxy.app:factory",
+            factory=True,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=math.ceil(settings.drain),
+        )
+        welcome = f"ProgImage serves on {_address(listener, uds)} · data in {settings.data} · Ctrl-C stops it"
+        _run(config, listener, lambda: announce(welcome))
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _hand_down(settings: Settings) -> None:
+    """uvicorn's processes read the settings anew: tell them what was decided here."""
+    os.environ[variable("redis_url")] = settings.redis_url
+    os.environ[variable("inline_tasks")] = str(settings.inline_tasks)
+
+
+def _run(config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> None:
+    if config.workers > 1:
+        _Processes(config, [listener], announce).run()
+    else:
+        _Server(config, announce).run([listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+
+class _Processes(Multiprocess):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._announce = announce
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(START_SECONDS, self.should_exit) for process in self.processes):
+            self._announce()
+
+
+@contextmanager
+def _tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = "another program serves there already" if error.errno == errno.EADDRINUSE else error.strerror
+        raise CannotListen(f"cannot serve on {host}:{port}: {reason}; choose another with --host and --port") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _unix_socket(path: Path) -> Iterator[socket.socket]:
+    """A socket file, in the place of one that a killed server left behind; nginx, another user, may write to it."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        if path.is_socket() and listener.connect_ex(str(path)) == errno.ECONNREFUSED:
+            path.unlink()
+        listener.close()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+    except OSError as error:
+        reason = "another program serves there already" if error.errno == errno.EADDRINUSE else error
+        raise CannotListen(f"cannot serve on {path}: {reason}; choose another with --uds") from error
+    with listener:
+        try:
+            path.chmod(0o666)
+            listener.listen(BACKLOG)
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _address(listener: socket.socket, uds: Path | None) -> str:
+    if uds:
+        return f"the socket {uds}"
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,66 @@
+"""Background tasks: Dramatiq's threads beside an event loop, in `progimage serve` or in a process of their own."""
+
+import asyncio
+import signal
+
+import structlog
+from dramatiq import Worker
+
+from proxy import logs
+from proxy.settings import Settings
+from proxy.wiring import build
+from services.broker import make_broker
+from services.container import Services
+from services.purge import purge
+from services.tasks import register
+from storage.base import PurgeReport
+
+log = structlog.get_logger(__name__)
+
+
+class TaskRunner:
+    """Takes tasks from the queue in threads and works them off on the event loop that `start` is called from."""
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self._broker = make_broker(settings.redis_url)
+        self._worker = Worker(self._broker, worker_threads=settings.worker_threads)
+        self._services = services
+        self._drain = settings.drain
+
+    def start(self) -> None:
+        """Begin; without threads nothing is ever taken."""
+        register(self._broker, self._services, asyncio.get_running_loop())
+        if self._worker.worker_threads:
+            self._worker.start()
+
+    def stop(self) -> None:
+        """Take nothing more and wait for what is under way, which needs the event loop: call this in another thread.
+
+        A task that does not end in time stays in the queue, for the next worker.
+        """
+        if self._worker.worker_threads:
+            self._worker.stop(timeout=int(self._drain * 1000))
+        self._broker.close()
+
+
+async def work(settings: Settings) -> None:
+    """Work off tasks until SIGTERM or SIGINT. `redis_url` must be set."""
+    logs.configure(settings)
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with build(settings) as services:
+        await services.pool.warm_up()
+        runner = TaskRunner(settings, services)
+        runner.start()
+        log.info("worker_ready", threads=settings.worker_threads)
+        await stopped.wait()
+        log.info("worker_drains")
+        await asyncio.to_thread(runner.stop)
+
+
+async def purge_once(settings: Settings) -> PurgeReport:
+    """`progimage purge`. `redis_url` must be set."""
+    logs.configure(settings)
+    async with build(settings) as services:
+        return await purge(services)
