@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from proxy.settings import Settings
 
+from proxy.settings import Settings
 from tests.servers import REPOSITORY
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())

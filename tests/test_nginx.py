@@ -1,6 +1,8 @@
 """nginx/progimage.conf, run by a real nginx in front of a tiny app that tells what reached it."""
 
 import asyncio
+import json
+import re
 import socket
 import subprocess
 import threading
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from proxy.errors import ANSWERS, problem_type
 from tests.servers import REPOSITORY, Server, free_port, nginx_server, wait_until
 
 IMAGE = "/img/aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -294,6 +298,18 @@ def test_what_is_too_large_or_two_faced_ends_at_nginx(
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.headers["Cache-Control"] == "no-store"
     assert upstream.seen.total() == 0
+
+
+def test_nginx_speaks_of_problems_as_the_app_does() -> None:
+    shared = {problem_type(kind): (answer.status, answer.title) for kind, answer in ANSWERS.items()}
+    bodies = re.findall(r"return (\d+) '(\{.*\})';", (REPOSITORY / "nginx/progimage.conf").read_text())
+    problems = [(int(status), json.loads(body)) for status, body in bodies]
+    assert len(problems) == 8
+    for status, problem in problems:
+        assert problem["status"] == status
+        # What only nginx can tell has no page of ours: RFC 9457 then wants the phrase of the status as its title.
+        expected = (status, HTTPStatus(status).phrase) if problem["type"] == "about:blank" else shared[problem["type"]]
+        assert (status, problem["title"]) == expected
 
 
 def test_a_request_line_of_8192_bytes_is_for_the_app_to_judge(client: httpx2.Client, nginx: Server, upstream: Upstream) -> None:
