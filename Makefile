@@ -13,7 +13,7 @@ BIN := .venv/bin
 # --inexact keeps uv itself, which pip put there, and the tools of `make test` when `make run` syncs.
 SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --python $(BIN)/python
 
-.PHONY: help run test check bench soak docs format clean system-packages
+.PHONY: help run test check bench docs format clean system-packages
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +35,6 @@ check: .venv/.synced-dev  ## lint, types, layers, dead links, generated pages
 bench: .venv/.synced-dev  ## print throughput beside what libvips, Starlette and nginx alone reach here
 	scripts/system-packages nginx wrk curl
 	$(BIN)/python -m bench.run $(ARGS)
-
-soak: .venv/.synced-dev  ## run under load for minutes and watch memory, files and processes
-	scripts/system-packages nginx wrk curl
-	$(BIN)/python -m bench.soak $(ARGS)
 
 docs: .venv/.synced-dev  ## write the generated pages anew
 	$(BIN)/python scripts/docs.py

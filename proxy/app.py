@@ -49,7 +49,8 @@ def create_app(settings: Settings) -> Starlette:
             yield {"shell": Shell(services=services, settings=settings, presenter=Presenter(base=settings.public_url), lifecycle=lifecycle)}
 
     app = Starlette(routes=routes(ENDPOINTS), lifespan=lifespan, exception_handlers=errors.HANDLERS)
-    app.add_middleware(Edge)
+    app.router.redirect_slashes = False
+    app.add_middleware(Edge, max_body=settings.max_body)
     return app
 
 

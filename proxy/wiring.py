@@ -29,6 +29,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         await migrate(engine)
         store = open_store(settings.storage_url, data=settings.data, endpoint_url=settings.s3_endpoint_url)
         stack.push_async_callback(store.close)
+        await store.prepare()
         staging = RedisStaging(
             connect_redis(settings.redis_url), ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget
         )

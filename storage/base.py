@@ -85,6 +85,9 @@ class ObjectStore(Protocol):
     Every method raises StorageUnavailable when the storage cannot answer, and ValueError for what is no key.
     """
 
+    async def prepare(self) -> None:
+        """Make the bucket or the folder where there is none yet."""
+
     async def put(
         self, key: str, source: bytes | Path, *, sha256: str, metadata: Mapping[str, str] = ..., durable: bool = True
     ) -> StoredObject:

@@ -30,6 +30,10 @@ class LocalStore:
         # A dotted name is no key: what a crash leaves here is never listed, and being on the same disk it can be linked.
         self._temporary = self._root / ".tmp"
 
+    async def prepare(self) -> None:
+        with _writing():
+            await to_thread.run_sync(lambda: self._root.mkdir(parents=True, exist_ok=True))
+
     async def put(
         self,
         key: str,

@@ -128,8 +128,7 @@ class S3Store:
     async def check(self) -> None:
         await prove(self)
 
-    async def ensure_bucket(self) -> None:
-        """Create the bucket when it is missing."""
+    async def prepare(self) -> None:
         await self._run(ensure_bucket, self._client, self._bucket)
 
     async def close(self) -> None:

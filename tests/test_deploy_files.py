@@ -107,5 +107,5 @@ def test_the_commands_that_the_files_call_exist(command: str) -> None:
 
 def test_the_makefile_lists_its_targets() -> None:
     listed = subprocess.run(["make", "-s"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "check", "bench", "soak", "docs", "clean"):
+    for target in ("run", "test", "check", "bench", "docs", "clean"):
         assert f"make {target} " in listed

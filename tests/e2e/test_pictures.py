@@ -1,11 +1,14 @@
 """`/img/…`: canonical URLs, validators, ranges, and the headers of http.md."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 
-from tests.e2e.conftest import store, upload
+from services.memory import KNOWN_SECONDS
+from tests.deployments import Deployment
+from tests.e2e.conftest import store
 from tests.photos import photo, size_of
 from tests.pictures import animation, encoded, transparent
 
@@ -95,7 +98,7 @@ def test_unknown_parameters_of_the_query_are_ignored(api: httpx2.Client, stored:
         ("/w0.webp", 400, "from 1 to 16383"),
         ("/widht9.webp", 400, "no operation"),
         ("/w9.wepb", 400, "'webp'"),
-        ("/w9", 400, "extension"),
+        ("/w9", 400, "end in a format"),
         ("/w9.webp?url=http%3A%2F%2Fexample.com%2Fa.jpg", 400, "id"),
         ("/crop_900_0_9_9.webp", 422, "Nothing is left"),
         ("/w16000,enlarge.webp", 422, "width"),
@@ -109,7 +112,7 @@ def test_a_bad_plan_is_refused_by_name_and_not_kept(api: httpx2.Client, stored: 
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("image_id", ["a" * 26, "A" * 26, "a" * 25, "..", "%00", "a" * 26 + "%20", ".env", "ä" * 26])
+@pytest.mark.parametrize("image_id", ["a" * 26, "A" * 26, "a" * 25, "%00", "a" * 26 + "%20", ".env", "ä" * 26])
 def test_an_unknown_id_is_not_found(api: httpx2.Client, image_id: str) -> None:
     for path in (f"/img/{image_id}", f"/img/{image_id}.webp", f"/img/{image_id}/w9.webp"):
         answer = api.get(path)
@@ -145,9 +148,10 @@ def test_head_is_get_without_a_body(api: httpx2.Client, stored: str) -> None:
         ("bytes=" + "0-0," * 1000, 200, slice(None)),
     ],
 )
-def test_a_range_is_the_part_of_the_bytes(api: httpx2.Client, stored: str, asked: str, status: int, part: slice | None) -> None:
-    whole = api.get(f"/img/{stored}/w100.webp").content
-    answer = api.get(f"/img/{stored}/w100.webp", headers={"range": asked})
+def test_a_range_is_the_part_of_the_bytes(deployment: Deployment, stored: str, asked: str, status: int, part: slice | None) -> None:
+    url = f"{deployment.apps[0].url}/img/{stored}/w100.webp"  # nginx cuts ranges out of what it keeps by rules of its own
+    whole = httpx2.get(url).content
+    answer = httpx2.get(url, headers={"range": asked})
     assert answer.status_code == status
     if part is not None:
         assert answer.content == whole[part]
@@ -192,7 +196,6 @@ def test_a_deleted_image_is_never_not_modified(api: httpx2.Client) -> None:
     image_id = store(api, photo(64, 48))
     etag = api.get(f"/img/{image_id}/w17.png?fresh").headers["etag"]
     assert api.delete(f"/images/{image_id}").status_code == 200
-    (again,) = upload(api, photo(64, 48))
-    assert again != image_id
+    time.sleep(KNOWN_SECONDS)  # what the other process may believe
     answer = api.get(f"/img/{image_id}/w18.png", headers={"if-none-match": etag})
     assert answer.status_code == 404

@@ -5,7 +5,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from tests.deployments import Deployment
-from tests.e2e.conftest import upload
+from tests.e2e.conftest import eventually, upload
 from tests.photos import photo
 
 
@@ -27,7 +27,7 @@ def test_every_answer_carries_a_request_id_and_the_log_has_it(deployment: Deploy
     answer = httpx2.get(f"{app.url}/img/{'a' * 26}", headers={"x-request-id": "test-4711"})
     assert answer.headers["x-request-id"] == "test-4711"
     assert answer.json()["request_id"] == "test-4711"
-    assert "test-4711" in app.log_text()
+    eventually(lambda: "test-4711" in app.log_text())
     assert len(httpx2.get(f"{app.url}/livez").headers["x-request-id"]) >= 16
     spoofed = httpx2.get(f"{app.url}/livez", headers={"x-request-id": 'a"b{}' * 100})
     assert spoofed.headers["x-request-id"] != 'a"b{}' * 100

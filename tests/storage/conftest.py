@@ -1,6 +1,7 @@
 """Real servers for the storage tests, and the stores on them."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ import pytest
 from mypy_boto3_s3 import S3Client
 from redis.asyncio import Redis
 
-from storage.base import ObjectStore
+from storage.base import ObjectStore, PurgeReport
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.staging import RedisStaging, connect
@@ -22,6 +23,28 @@ BUCKET = "tests"
 BUDGET = 100_000
 
 MakeStaging = Callable[..., RedisStaging]
+IMAGE = "abcdefghijklmnopqrstuvwxyz"
+OTHER = "zyxwvutsrqponmlkjihgfedcba"
+NOTHING = PurgeReport(transferred=0, expired=0, bytes=0)
+SOON = timedelta(milliseconds=60)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def stage(staging: RedisStaging, data: bytes, image_id: str = IMAGE) -> None:
+    token = await staging.create()
+    await staging.append(token, 0, data)
+    await staging.finish(token, image_id, sha256=digest(data), facts={"format": "jpg"})
+
+
+async def used(client: Redis) -> int:
+    """The bytes that the budget counts, which must always be the sum of what it counts them for."""
+    sizes = {name: int(size) for name, size in (await client.hgetall("staging:sizes")).items()}
+    total = sizes.pop(b"total", 0)
+    assert total == sum(sizes.values()) >= 0
+    return total
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +77,7 @@ def raw_s3(s3: Server, aws: None) -> Iterator[S3Client]:
 def shared_s3_store(s3: Server, aws: None) -> Iterator[S3Store]:
     """One for all tests: a client of boto3 takes a third of a second to make."""
     store = S3Store(BUCKET, "a/prefix", endpoint_url=s3.url, connections=4)
-    asyncio.run(store.ensure_bucket())
+    asyncio.run(store.prepare())
     yield store
     asyncio.run(store.close())
 

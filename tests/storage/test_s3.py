@@ -80,7 +80,7 @@ async def test_lists_and_deletes_go_on_after_a_full_page(s3_store: S3Store, monk
 
 
 async def test_the_bucket_is_made_once(s3_store: S3Store) -> None:
-    await s3_store.ensure_bucket()
+    await s3_store.prepare()
     await s3_store.check()
 
 
