@@ -47,11 +47,10 @@ class EmbeddedRedis:
         _private_folder(self._folder)
         _private_folder(self._socket.parent)
         with self._alone():
-            if not self._listening():
-                self._launch()
-            self._wait_until_ready()
-            self._in_use = (self._folder / "in-use.lock").open("ab")
-            fcntl.flock(self._in_use, fcntl.LOCK_SH)
+            self._launch_unless_ready()
+            if self._in_use is None:
+                self._in_use = (self._folder / "in-use.lock").open("ab")
+                fcntl.flock(self._in_use, fcntl.LOCK_SH)
 
     def stop(self) -> None:
         """Leave the server, and shut it down when nobody else uses it."""
@@ -69,6 +68,18 @@ class EmbeddedRedis:
         with (self._folder / "start.lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _launch_unless_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        launched = False
+        while not ping(self.url):
+            # Asked each time: a server that was just killed may listen for a moment longer. One that loads its data listens too.
+            if not launched and not self._listening():
+                self._launch()
+                launched = True
+            if time.monotonic() > deadline:
+                raise self._failed("does not answer", b"")
+            time.sleep(POLL_SECONDS)
 
     def _launch(self) -> None:
         # It makes itself a daemon with a session of its own, so that Ctrl-C does not take it away while the app still drains.
@@ -95,13 +106,6 @@ class EmbeddedRedis:
     def _listening(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self._socket)) == 0
-
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not ping(self.url):
-            if time.monotonic() > deadline:
-                raise self._failed("does not answer", b"")
-            time.sleep(POLL_SECONDS)
 
     def _wait_until_gone(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS

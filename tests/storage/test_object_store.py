@@ -158,6 +158,13 @@ async def test_only_a_folder_can_be_deleted(store: ObjectStore, prefix: str) -> 
         await store.delete_prefix(prefix)
 
 
+async def test_a_store_may_be_prepared_again_and_keeps_what_it_has(store: ObjectStore) -> None:
+    await store.prepare()
+    await put(store, KEY, b"one")
+    await store.prepare()
+    assert await keys(store, "") == [KEY]
+
+
 async def test_a_working_store_proves_itself_and_leaves_nothing(store: ObjectStore) -> None:
     await store.check()
     assert await keys(store, "") == []
