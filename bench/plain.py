@@ -23,7 +23,7 @@ def libvips_seconds(photos: list[Path], width: int, format: str, threads: int) -
     saver, options = SAVE[format]
 
     def render(photo: Path) -> int:
-        image = pyvips.Image.thumbnail(str(photo), width, height=10_000_000, size="down", fail_on="error", output_profile="srgb")
+        image = pyvips.Image.thumbnail(str(photo), width, height=10_000_000, size="down", fail_on="error")
         return len(getattr(image, saver)(keep="none", **options))
 
     render(photos[0])

@@ -11,16 +11,17 @@ REDIRECT = "public, max-age=86400"
 NO_STORE = "no-store"
 MAX_TAGS_LENGTH = 8192
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 # What a browser may do with a picture that a stranger uploaded: show it, anywhere, and nothing else.
-PICTURE_HEADERS = (
-    ("x-content-type-options", "nosniff"),
-    ("content-security-policy", "default-src 'none'; sandbox"),
-    ("cross-origin-resource-policy", "cross-origin"),
-    ("access-control-allow-origin", "*"),
-    ("accept-ranges", "bytes"),
+PICTURE_HEADERS: Headers = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"access-control-allow-origin", b"*"),
+    (b"accept-ranges", b"bytes"),
 )
 
-Headers = tuple[tuple[str, str], ...]
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -60,15 +61,20 @@ def byte_range(header: str | None, if_range: str | None, etag: str, length: int)
 def picture_headers(name: str, format: str, etag: str, *, staged: bool, location: str | None = None, negotiated: bool = False) -> Headers:
     """All headers of a picture but its length: `name` is a safe file name, `location` the canonical path when another was asked for."""
     disposition = "inline" if FORMATS[format].inline_safe else "attachment"
-    extra = ((("content-location", location),) if location else ()) + ((("vary", "Accept"),) if negotiated else ())
-    return (
-        ("content-type", FORMATS[format].media_type),
-        ("etag", quoted(etag)),
-        ("cache-control", STAGED if staged else IMMUTABLE),
-        ("content-disposition", f'{disposition}; filename="{name}"'),
-        *PICTURE_HEADERS,
-        *extra,
-    )
+    own = {
+        "content-type": FORMATS[format].media_type,
+        "etag": quoted(etag),
+        "cache-control": STAGED if staged else IMMUTABLE,
+        "content-disposition": f'{disposition}; filename="{name}"',
+        "content-location": location or "",
+        "vary": "Accept" if negotiated else "",
+    }
+    return (*encoded(**own), *PICTURE_HEADERS)
+
+
+def encoded(**headers: str) -> Headers:
+    """Headers as ASGI wants them, without those that have no value."""
+    return tuple((name.replace("_", "-").encode("latin-1"), value.encode("latin-1")) for name, value in headers.items() if value)
 
 
 def prefers(accept: str | None, *media_types: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from services.errors import UnknownImage
 from services.ids import is_image_id
@@ -21,7 +21,7 @@ class ImagePath:
     plan: Plan | None = None
     extension: str = ""
 
-    @property
+    @cached_property
     def accepted(self) -> str:
         """The path that is answered directly; any other spelling of it is sent here."""
         return path_of(self.image_id, self.plan, self.extension)

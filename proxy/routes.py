@@ -32,11 +32,12 @@ DESCRIPTION = Endpoint(
     responses={200: Reply(description="OpenAPI 3.1.", content=JSON_OBJECT)},
 )
 ENDPOINTS = (
-    *service.ENDPOINTS,
-    DESCRIPTION,
+    # First, because routes are tried one after the other, and this is what most requests are for.
+    *pictures.ENDPOINTS,
     *uploads.ENDPOINTS,
     *products.ENDPOINTS,
     *images.ENDPOINTS,
-    *pictures.ENDPOINTS,
     *earlier.ENDPOINTS,
+    *service.ENDPOINTS,
+    DESCRIPTION,
 )

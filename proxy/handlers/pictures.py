@@ -9,7 +9,7 @@ from proxy import metrics
 from proxy.endpoint import Endpoint, Parameter
 from proxy.handlers.common import image_id, services
 from proxy.handlers.contract import CONDITIONAL, PICTURE_HEADERS, READ, RENDER, VARIANT_HEADERS, picture_replies
-from proxy.http import REDIRECT, Headers, Unsatisfiable, byte_range, matches, picture_headers
+from proxy.http import NO_STORE, REDIRECT, Headers, Unsatisfiable, byte_range, encoded, matches, picture_headers
 from proxy.image_path import ImagePath, parse_path
 from services import deliver, known
 from services.errors import BadRequest, RemoteOff
@@ -63,7 +63,7 @@ async def _variant(request: Request, asked: ImagePath, plan: Plan, image: KnownI
     delivery = await deliver.deliver(services(request), image, resolved)
     metrics.variant_answered(delivery.how)
     timing = ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in delivery.timings) or f"cache;dur={_since(began):.1f}"
-    extra = (("x-cache", delivery.how), ("server-timing", timing))
+    extra = encoded(x_cache=delivery.how, server_timing=timing)
     etag = delivery.variant.etag
     if matches(tags, etag):
         return unchanged((*headers(etag), *extra))
@@ -75,7 +75,7 @@ def _since(began: float) -> float:
 
 
 def unchanged(headers: Headers) -> Response:
-    return _response(304, b"", tuple(header for header in headers if header[0] != "content-type"))
+    return _response(304, b"", tuple(header for header in headers if header[0] != b"content-type"))
 
 
 def bytes_answer(request: Request, data: bytes, etag: str, headers: Headers) -> Response:
@@ -86,17 +86,16 @@ def bytes_answer(request: Request, data: bytes, etag: str, headers: Headers) -> 
     try:
         part = byte_range(asked, request.headers.get("if-range"), etag, len(data))
     except Unsatisfiable:
-        return _response(416, b"", (("content-range", f"bytes */{len(data)}"), ("cache-control", "no-store")))
+        return _response(416, b"", encoded(content_range=f"bytes */{len(data)}", cache_control=NO_STORE))
     if part is None:
         return _response(200, data, headers)
     first, end = part
-    return _response(206, data[first:end], (*headers, ("content-range", f"bytes {first}-{end - 1}/{len(data)}")))
+    return _response(206, data[first:end], (*headers, *encoded(content_range=f"bytes {first}-{end - 1}/{len(data)}")))
 
 
 def _response(status: int, data: bytes, headers: Headers) -> Response:
     response = Response(status_code=status)
-    length = () if status == 304 else (("content-length", str(len(data))),)
-    response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*headers, *length)]
+    response.raw_headers = [*headers, *(encoded(content_length=str(len(data))) if status != 304 else ())]
     response.body = data
     return response
 
