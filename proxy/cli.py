@@ -1,56 +1,33 @@
 """The command line. Heavy modules are imported inside the commands: `--help` answers at once."""
 
+import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
-
-import typer
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from proxy.settings import Settings
 
-WRONG_SETTING = 2
 FAILED = 1
-
-app = typer.Typer(
-    help="ProgImage: an image store, and the variants of its images made on demand.",
-    # Rich doubles the time that --help takes.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    no_args_is_help=True,
-)
-
-Data = Annotated[Path | None, typer.Option(help="The data folder (PROGIMAGE_DATA).", show_default=False)]
+WRONG_SETTING = 2
 
 
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes one that is free.")] = 8080,
-    uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket instead.", show_default=False)] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that answer requests.")] = 1,
-    data: Data = None,
-) -> None:
-    """Serve images, uploads and products over HTTP."""
-    settings = _settings(data)
-    from proxy.server import CannotListen, serve
+def serve(arguments: argparse.Namespace) -> None:
+    """serve images, uploads and products over HTTP"""
+    settings = _settings()
+    from proxy.server import serve
 
     with _one_line():
-        try:
-            serve(settings, host=host, port=port, uds=uds, workers=workers, announce=typer.echo)
-        except CannotListen as error:
-            _end(str(error), FAILED)
+        serve(settings, host=arguments.host, port=arguments.port, uds=arguments.uds, workers=arguments.workers, announce=_say)
 
 
-@app.command()
-def worker(data: Data = None) -> None:
-    """Work off background tasks, such as building variants after a commit."""
-    settings = _settings(data)
+def worker(_: argparse.Namespace) -> None:
+    """work off background tasks, such as building variants after a commit"""
+    settings = _settings()
     import asyncio
 
     from proxy.server import with_redis
@@ -60,10 +37,9 @@ def worker(data: Data = None) -> None:
         asyncio.run(work(complete))
 
 
-@app.command()
-def purge(data: Data = None) -> None:
-    """Delete uploads that are stored or expired; for cron."""
-    settings = _settings(data)
+def purge(_: argparse.Namespace) -> None:
+    """delete uploads that are stored or expired; for cron"""
+    settings = _settings()
     import asyncio
 
     from proxy.server import with_redis
@@ -71,36 +47,63 @@ def purge(data: Data = None) -> None:
 
     with _one_line(), with_redis(settings) as complete:
         report = asyncio.run(purge_once(complete))
-    typer.echo(f"purged {report.transferred} stored and {report.expired} expired uploads, {report.bytes} bytes")
+    _say(f"purged {report.transferred} stored and {report.expired} expired uploads, {report.bytes} bytes")
 
 
-@app.command()
-def doctor(data: Data = None) -> None:
-    """Check everything that ProgImage depends on; exit code 1 when something is wrong."""
-    if data:
-        os.environ["PROGIMAGE_DATA"] = str(data)
+def doctor(_: argparse.Namespace) -> None:
+    """check everything that ProgImage depends on; exit code 1 when something is wrong"""
     import asyncio
 
     from proxy.doctor import examine, table
 
     findings = asyncio.run(examine())
-    typer.echo(table(findings, colour=sys.stdout.isatty()))
-    raise typer.Exit(FAILED if any(finding.failed for finding in findings) else 0)
+    _say(table(findings, colour=sys.stdout.isatty()))
+    sys.exit(FAILED if any(finding.failed for finding in findings) else 0)
 
 
-@app.command()
-def openapi() -> None:
-    """Print the OpenAPI document of the HTTP interface."""
-    settings = _settings(None)
+def openapi(_: argparse.Namespace) -> None:
+    """print the OpenAPI document of the HTTP interface"""
+    settings = _settings()
     from proxy.routes import document
 
-    typer.echo(json.dumps(document(settings.public_url), indent=2, ensure_ascii=False))
+    _say(json.dumps(document(settings.public_url), indent=2, ensure_ascii=False))
 
 
-def _settings(data: Path | None) -> "Settings":
-    """The settings, or the end of the program with one line that says what is wrong. `--data` wins over the variable."""
-    if data:
-        os.environ["PROGIMAGE_DATA"] = str(data)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="progimage",
+        description="ProgImage: an image store, and the variants of its images made on demand.",
+        epilog="Settings are PROGIMAGE_* variables: see docs/settings.md.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for command in (serve, worker, purge, doctor, openapi):
+        described = command.__doc__
+        under = commands.add_parser(command.__name__, help=described, description=described)
+        under.set_defaults(command=command)
+        under.add_argument("--data", metavar="FOLDER", help="the data folder, instead of PROGIMAGE_DATA")
+        if command is serve:
+            _add_serve_options(under)
+    return parser
+
+
+def _add_serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s); 0.0.0.0 for all")
+    parser.add_argument("--port", type=_whole(0, 65535), default=8080, help="the port (%(default)s); 0 takes one that is free")
+    parser.add_argument("--uds", metavar="PATH", type=Path, help="listen on this Unix socket instead")
+    parser.add_argument("--workers", metavar="N", type=_whole(1, 256), default=1, help="processes that answer requests (%(default)s)")
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return convert
+
+
+def _settings() -> "Settings":
+    """The settings, or the end of the program with one line that says what is wrong."""
     from proxy.settings import WrongSetting, load
 
     try:
@@ -112,18 +115,28 @@ def _settings(data: Path | None) -> "Settings":
 @contextmanager
 def _one_line() -> Iterator[None]:
     """Errors that we know end the program with their sentence, not with a traceback."""
+    from proxy.server import CannotStart
     from transforms.errors import ProgImageError
 
     try:
         yield
-    except ProgImageError as error:
+    except (CannotStart, ProgImageError) as error:
         _end(" ".join([str(error), *getattr(error, "__notes__", [])]), FAILED)
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def _end(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"progimage: {sentence}", err=True)
-    raise typer.Exit(code)
+    sys.stderr.write(f"progimage: {' '.join(sentence.split())}\n")
+    sys.exit(code)
 
 
-def main() -> None:
-    app(prog_name="progimage")
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = _parser().parse_args(words)
+    if arguments.data:
+        # An argument wins over the variable, and the processes that we start read the variable.
+        os.environ["PROGIMAGE_DATA"] = arguments.data
+    arguments.command(arguments)

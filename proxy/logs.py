@@ -18,8 +18,8 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 SIGNATURE = re.compile(r"(^|[?&])s=[^&]*")
 # A stranger's text could otherwise move the cursor of a terminal, or begin a line of its own.
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-# These say at INFO what our own lines say already.
-QUIET = ("uvicorn", "uvicorn.error", "dramatiq", "botocore", "asyncio", "alembic")
+# These say at INFO what our own lines say already, or more than a log should know: httpx2 writes whole URLs.
+QUIET = ("uvicorn", "uvicorn.error", "dramatiq", "botocore", "asyncio", "alembic", "httpx2", "httpcore2")
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
@@ -32,7 +32,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=True,
+        # Saves 2 µs of 9 a line, and would tie loggers of modules to whoever configured first.
+        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

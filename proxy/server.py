@@ -1,5 +1,6 @@
 """`progimage serve`: the socket, uvicorn on it in one process or several, and what they find in their environment."""
 
+import asyncio
 import errno
 import math
 import os
@@ -15,6 +16,7 @@ from typing import NoReturn
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from catalog.session import connect, migrate
 from proxy.settings import Settings, variable
 from services.embedded import EmbeddedRedis
 
@@ -26,13 +28,20 @@ START_SECONDS = 60.0
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class CannotListen(Exception):
-    """The address is taken or not ours: a line that says so."""
+class CannotStart(Exception):
+    """A line that says what is in the way."""
 
 
 @contextmanager
 def with_redis(settings: Settings) -> Iterator[Settings]:
-    """The settings with a Redis in them: the one they name, or our own server for as long as the context lives."""
+    """The settings with a Redis in them: the one they name, or our own server for as long as the context lives.
+
+    Also makes the data folder. CannotStart or StorageUnavailable when one of them is not to be had.
+    """
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"cannot make the data folder {settings.data}: {error.strerror}") from error
     if settings.redis_url:
         yield settings
         return
@@ -45,7 +54,10 @@ def with_redis(settings: Settings) -> Iterator[Settings]:
 
 
 def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers: int, announce: Callable[[str], None]) -> None:
-    """Serve until a signal ends it, and announce when it begins; CannotListen when the address is not to be had."""
+    """Serve until a signal ends it, and announce when it begins.
+
+    CannotStart when the address is not to be had; CatalogUnavailable or StorageUnavailable when a server is away.
+    """
     # uvicorn drains on a signal and then raises it again: without these, what is left here would not be closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -55,6 +67,7 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
         if workers > 1:
             os.environ[METRICS_FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="progimage-metrics-"))
         _hand_down(settings)
+        asyncio.run(_migrate(settings))
         config = uvicorn.Config(
             "proxy.app:factory",
             factory=True,
@@ -73,6 +86,15 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
         )
         welcome = f"ProgImage serves on {_address(listener, uds)} · data in {settings.data} · Ctrl-C stops it"
         _run(config, listener, lambda: announce(welcome))
+
+
+async def _migrate(settings: Settings) -> None:
+    """Here, before there are several processes that would all begin with it; and a database that is away is one line here."""
+    engine = connect(settings.database_url)
+    try:
+        await migrate(engine)
+    finally:
+        await engine.dispose()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -120,7 +142,7 @@ def _tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = "another program serves there already" if error.errno == errno.EADDRINUSE else error.strerror
-        raise CannotListen(f"cannot serve on {host}:{port}: {reason}; choose another with --host and --port") from error
+        raise CannotStart(f"cannot serve on {host}:{port}: {reason}; choose another with --host and --port") from error
     with listener:
         yield listener
 
@@ -137,7 +159,7 @@ def _unix_socket(path: Path) -> Iterator[socket.socket]:
         listener.bind(str(path))
     except OSError as error:
         reason = "another program serves there already" if error.errno == errno.EADDRINUSE else error
-        raise CannotListen(f"cannot serve on {path}: {reason}; choose another with --uds") from error
+        raise CannotStart(f"cannot serve on {path}: {reason}; choose another with --uds") from error
     with listener:
         try:
             path.chmod(0o666)

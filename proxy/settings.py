@@ -77,6 +77,13 @@ def _writable(name: str) -> str:
     return name
 
 
+def _plain(folder: Path) -> Path:
+    """Other settings are URLs made from this path."""
+    if set(":?#%") & set(str(folder)):
+        raise ValueError("it has one of : ? # % in it")
+    return folder
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
@@ -124,7 +131,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    data: Annotated[Path, Words(accepted="a folder")] = Field(
+    data: Annotated[Path, AfterValidator(_plain), Words(accepted="a folder without : ? # % in its path")] = Field(
         Path("data"), description="The folder for everything that has no server of its own."
     )
     database_url: DatabaseUrl = Field(
