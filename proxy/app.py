@@ -2,15 +2,17 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 from typing import TypedDict
 
 import structlog
-from starlette.applications import Starlette
+from starlette.routing import Router
+from starlette.types import ASGIApp
 
-from proxy import errors, logs
+from proxy import logs, metrics
 from proxy.endpoint import routes
 from proxy.handlers.common import Lifecycle, Shell
 from proxy.middleware import Edge
@@ -26,45 +28,54 @@ from transforms.errors import ProgImageError
 log = structlog.get_logger(__name__)
 
 PURGE_SECONDS = 60.0
+TELL_SECONDS = 0.1
 
 
 class State(TypedDict):
     shell: Shell
 
 
-def factory() -> Starlette:
+def factory() -> ASGIApp:
     """What each uvicorn process calls; the command line has put the settings into the environment."""
     return create_app(Settings())
 
 
-def create_app(settings: Settings) -> Starlette:
-    logs.configure(settings)
+def create_app(settings: Settings) -> ASGIApp:
+    """The routes with the edge around them. Starlette's own application would add two layers that handle errors, which the edge does."""
+    lines = logs.late(sys.stderr)
+    logs.configure(settings, lines)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+    async def lifespan(_: Router) -> AsyncIterator[State]:
         lifecycle = Lifecycle()
-        async with build(settings) as services, background(settings, services):
+        async with build(settings) as services, background(settings, services, lines):
             await services.pool.warm_up()
             _drain_on_sigterm(lifecycle, settings.drain_notice)
             yield {"shell": Shell(services=services, settings=settings, presenter=Presenter(base=settings.public_url), lifecycle=lifecycle)}
 
-    app = Starlette(routes=routes(ENDPOINTS), lifespan=lifespan, exception_handlers=errors.HANDLERS)
-    app.router.redirect_slashes = False
-    app.add_middleware(Edge, max_body=settings.max_body)
-    return app
+    return Edge(Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False), max_body=settings.max_body)
 
 
 @asynccontextmanager
-async def background(settings: Settings, services: Services) -> AsyncIterator[None]:
-    """What a process does beside answering: work off tasks, and purge when nobody else does."""
+async def background(settings: Settings, services: Services, lines: logs.LateLines) -> AsyncIterator[None]:
+    """What a process does beside answering: tell how it is, work off tasks, and purge when nobody else does."""
     async with AsyncExitStack() as stack:
+        stack.callback(metrics.close)
+        stack.callback(lines.write_out)
+        stack.push_async_callback(_cancel, asyncio.create_task(_tell_forever(services, lines)))
         if settings.inline_tasks:
             runner = TaskRunner(settings, services)
             runner.start()
             stack.push_async_callback(asyncio.to_thread, runner.stop)
-            task = asyncio.create_task(_purge_forever(services))
-            stack.push_async_callback(_cancel, task)
+            stack.push_async_callback(_cancel, asyncio.create_task(_purge_forever(services)))
         yield
+
+
+async def _tell_forever(services: Services, lines: logs.LateLines) -> None:
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        lines.write_out()
+        metrics.pool_state(waiting=services.pool.waiting, running=services.pool.running)
 
 
 async def _purge_forever(services: Services) -> None:

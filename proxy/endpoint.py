@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from transforms.errors import ProgImageError
 
@@ -76,14 +77,16 @@ def routes(endpoints: Sequence[Endpoint]) -> list[Route]:
         handlers = paths.setdefault(endpoint.path, {})
         if handlers.setdefault(endpoint.method, endpoint.handler) is not endpoint.handler:
             raise ValueError(f"{endpoint.method} {endpoint.path} has two handlers")
-    return [Route(path, _dispatcher(handlers), methods=list(handlers)) for path, handlers in paths.items()]
+    return [Route(path, _Methods(handlers), methods=list(handlers)) for path, handlers in paths.items()]
 
 
-def _dispatcher(handlers: Mapping[str, Handler]) -> Handler:
-    if len(handlers) == 1:
-        return next(iter(handlers.values()))
+@dataclass(frozen=True)
+class _Methods:
+    """The handlers of one path, as an ASGI application: errors pass through it, to the one place that answers them."""
 
-    async def dispatch(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+    handlers: Mapping[str, Handler]
 
-    return dispatch
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        response = await self.handlers[method](Request(scope, receive, send))
+        await response(scope, receive, send)

@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ExceptionHandler
 
 from catalog import errors as catalog
 from proxy import metrics
@@ -228,11 +227,6 @@ def _page(problem: Problem) -> str:
     )
 
 
-async def answer_error(request: Request, error: Exception) -> Response:
-    """An exception handler for Starlette."""
-    return response_to(error, request.headers.get("accept"))
-
-
 async def problem_page(request: Request) -> Response:
     """What a kind of error means: the page to which `type` leads."""
     slug = request.path_params["slug"]
@@ -242,6 +236,3 @@ async def problem_page(request: Request) -> Response:
     return Response(
         f"{known.status} {known.title}\n\n{known.meaning}\n", media_type="text/plain", headers={"cache-control": "max-age=3600"}
     )
-
-
-HANDLERS: Mapping[type[Exception], ExceptionHandler] = {HTTPException: answer_error, ProgImageError: answer_error}

@@ -1,5 +1,6 @@
 """Logs: one JSON line an event (or coloured text on a terminal) to stderr, each with the id of its request."""
 
+import io
 import logging
 import re
 import sys
@@ -16,6 +17,7 @@ from proxy.settings import Settings
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 SIGNATURE = re.compile(r"(^|[?&])s=[^&]*")
+LATE_BYTES = 1024 * 1024
 # A stranger's text could otherwise move the cursor of a terminal, or begin a line of its own.
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 # These say at INFO what our own lines say already, or more than a log should know: httpx2 writes whole URLs.
@@ -44,6 +46,21 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=number, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+class LateLines(io.TextIOWrapper):
+    """A text stream whose lines are written together: a system call for each would take longer than a picture from memory."""
+
+    def flush(self) -> None:
+        """Nothing: whoever writes a line asks for this."""
+
+    def write_out(self) -> None:
+        super().flush()
+
+
+def late(stream: TextIO) -> LateLines:
+    """The same file, late. Somebody must call `write_out` now and then, and at the end."""
+    return LateLines(open(stream.fileno(), "wb", LATE_BYTES, closefd=False), encoding="utf-8", errors="backslashreplace")
 
 
 def _ending(log_format: str, stream: TextIO) -> list[Processor]:

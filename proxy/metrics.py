@@ -37,12 +37,11 @@ def request_answered(route: str, method: str, status: int, seconds: float) -> No
     series.observe(seconds)
 
 
-def variant_answered(how: str) -> None:
+def variant_answered(how: str, render_seconds: float | None) -> None:
+    """`how` is hit, miss or coalesced; a render is counted for the one who caused it."""
     _variants.labels(how).inc()
-
-
-def rendered(seconds: float) -> None:
-    _renders.observe(seconds)
+    if how == "miss" and render_seconds is not None:
+        _renders.observe(render_seconds)
 
 
 def staged(size: int) -> None:

@@ -6,7 +6,7 @@ from catalog.repository import Catalog
 from services.broker import Tasks
 from services.flights import Flights
 from services.memory import Memory
-from services.values import Built
+from services.values import Built, KnownImage
 from storage.base import ObjectStore, Staging
 from transforms.limits import Limits
 from transforms.plan import Plan
@@ -27,3 +27,4 @@ class Services:
     warm: tuple[Plan, ...]
     auto_order: tuple[str, ...]
     flights: Flights[Built] = field(default_factory=Flights)
+    lookups: Flights[KnownImage] = field(default_factory=Flights)

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 
@@ -20,7 +21,9 @@ from services.values import Built, KnownImage, Timings, Variant, etag_of
 from storage.base import DigestConflict, NotStored, StorageUnavailable
 from transforms.engine import execute
 from transforms.formats import FORMATS, negotiate
+from transforms.limits import Limits
 from transforms.plan import Plan, Resolved
+from transforms.values import Facts
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +44,16 @@ def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | Non
     """What the plan comes down to for this image and caller; ImpossibleOutput over the limits on results."""
     facts = known.facts
     name = negotiate(accept, alpha=facts.alpha, animated=facts.animated, order=services.auto_order) if plan.auto else plan.format
+    return _within(services.limits, plan, facts, name)
+
+
+# This arithmetic costs more than all the rest of a hit in memory, and the same few plans are asked for again and again.
+@lru_cache(maxsize=8192)
+def _within(limits: Limits, plan: Plan, facts: Facts, name: str) -> Resolved:
     resolved, output = plan.resolve(facts, name), FORMATS[name]
     # What is enlarged may be cut out of something much larger than the result.
     largest = resolved.peak if resolved.enlarged else resolved.size
-    services.limits.check_output(largest, output, enlarged=resolved.enlarged, frames=facts.frames if output.animation else 1)
+    limits.check_output(largest, output, enlarged=resolved.enlarged, frames=facts.frames if output.animation else 1)
     return resolved
 
 

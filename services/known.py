@@ -12,7 +12,9 @@ async def find(services: Services, image_id: str) -> KnownImage:
     """The image, committed or staged; UnknownImage or ExpiredImage when there is none."""
     known = services.memory.known.get(image_id)
     if known is None:
-        known = services.memory.known[image_id] = await _look_up(services, image_id)
+        # One look-up for all who wait: a busy image would else be asked for by everybody each time its second is over.
+        known, _ = await services.lookups.join(image_id, lambda: _look_up(services, image_id))
+        services.memory.known[image_id] = known
     return known
 
 

@@ -55,7 +55,17 @@ class Plan:
 
     def resolve(self, facts: Facts, format: str | None = None) -> "Resolved":
         """What the plan comes down to on a picture like this; `format` is what was negotiated when the plan says `auto`."""
-        return _resolve(self, facts, format or self.format)
+        name = format or self.format
+        size, peak, stages, enlarged = facts.size, Size(1, 1), [], False
+        for stage in self.stages:
+            resolved = _resolve_stage(stage, size, FORMATS[name])
+            for operation in resolved.operations:
+                peak = max(peak, operation.load_size(size) or peak, key=lambda made: made.area)
+                size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
+            stages.append(resolved)
+        options = tuple(option for option in self.options if name in option.formats and option.simplified(Stage(), FORMATS[name]))
+        plan = Plan(stages=tuple(stage for stage in stages if stage.operations), options=options, format=name)
+        return Resolved(plan=plan, size=size, enlarged=enlarged, peak=max(peak, size, key=lambda made: made.area))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,21 +82,6 @@ class Resolved:
         """26 characters of base32 that stand for these pixels, whichever way they were asked for."""
         text = f"{ENGINE_VERSION} {self.plan}.{self.plan.format}"
         return base64.b32encode(hashlib.sha256(text.encode()).digest())[:26].decode().lower()
-
-
-# This arithmetic costs more than all the rest of a hit in memory, and the same few plans are asked for again and again.
-@lru_cache(maxsize=8192)
-def _resolve(plan: Plan, facts: Facts, name: str) -> Resolved:
-    size, peak, stages, enlarged = facts.size, Size(1, 1), [], False
-    for stage in plan.stages:
-        resolved = _resolve_stage(stage, size, FORMATS[name])
-        for operation in resolved.operations:
-            peak = max(peak, operation.load_size(size) or peak, key=lambda made: made.area)
-            size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
-        stages.append(resolved)
-    options = tuple(option for option in plan.options if name in option.formats and option.simplified(Stage(), FORMATS[name]))
-    wanted = Plan(stages=tuple(stage for stage in stages if stage.operations), options=options, format=name)
-    return Resolved(plan=wanted, size=size, enlarged=enlarged, peak=max(peak, size, key=lambda made: made.area))
 
 
 def _resolve_stage(stage: Stage, size: Size, format: Format) -> Stage:

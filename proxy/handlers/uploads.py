@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy import pages
+from proxy import metrics, pages
 from proxy.bodies import pictures
 from proxy.endpoint import Endpoint, Reply
 from proxy.handlers.common import answer, image_id, services, shell
@@ -17,7 +17,9 @@ from storage.base import StorageUnavailable
 
 async def receive(request: Request) -> list[Upload]:
     """Stage all pictures of a request."""
-    return [await stage(services(request), chunks) async for chunks in pictures(request)]
+    uploads = [await stage(services(request), chunks) async for chunks in pictures(request)]
+    metrics.staged(sum(upload.staged.bytes for upload in uploads))
+    return uploads
 
 
 async def create(request: Request) -> Response:

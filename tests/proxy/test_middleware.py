@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message
 
-from proxy import errors, logs, metrics
+from proxy import logs, metrics
 from proxy.middleware import Edge
 from proxy.settings import Settings
 from services.errors import UnknownImage
@@ -67,9 +67,7 @@ HANDLERS = {"/hello": hello, "/framed": framed, "/missing": missing, "/busy": bu
 @pytest.fixture
 def app() -> Starlette:
     table = [Route(path, handler) for path, handler in HANDLERS.items()]
-    app = Starlette(
-        routes=[*table, Route("/items/{id}", hello), Route("/length", length, methods=["POST"])], exception_handlers=errors.HANDLERS
-    )
+    app = Starlette(routes=[*table, Route("/items/{id}", hello), Route("/length", length, methods=["POST"])])
     app.add_middleware(Edge, max_body=MAX_BODY)
     return app
 

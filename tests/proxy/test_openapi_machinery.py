@@ -4,12 +4,12 @@ import httpx2
 import pytest
 from openapi_spec_validator import validate
 from pydantic import BaseModel
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Router
 
-from proxy import errors
 from proxy.endpoint import BYTES, Body, Endpoint, Parameter, Reply, routes
+from proxy.middleware import Edge
 from proxy.openapi import document
 from services.errors import BadRequest, UnknownImage
 from transforms.errors import PoolBusy, UnsupportedFormat
@@ -66,7 +66,7 @@ ENDPOINTS = (
 
 @pytest.fixture
 def client() -> httpx2.AsyncClient:
-    app = Starlette(routes=routes(ENDPOINTS), exception_handlers=errors.HANDLERS)
+    app = Edge(Router(routes(ENDPOINTS)))
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
 
 
