@@ -142,7 +142,7 @@ def nginx_hit(folder: Path, picture: Path, options: argparse.Namespace) -> tuple
 
 @contextmanager
 def static_nginx(folder: Path, data: bytes) -> Iterator[str]:
-    """nginx as it is commonly set up for files, with as many workers as ours."""
+    """nginx as it is commonly set up for files: as many workers as ours, and an access log that is written as ours is."""
     folder.mkdir()
     (folder / "w256.webp").write_bytes(data)
     port = free_port()
@@ -150,7 +150,8 @@ def static_nginx(folder: Path, data: bytes) -> Iterator[str]:
     configuration.write_text(
         f"worker_processes auto; daemon off; pid {folder}/pid; user root; error_log {folder}/error.log;"
         "events { worker_connections 1024; }"
-        "http { types { image/webp webp; } access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; open_file_cache max=1000;"
+        f"http {{ types {{ image/webp webp; }} access_log {folder}/access.log combined buffer=64k flush=1s;"
+        "sendfile on; tcp_nopush on; keepalive_requests 100000; open_file_cache max=1000;"
         f"server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"
     )
     url = f"http://127.0.0.1:{port}/w256.webp"

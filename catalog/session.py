@@ -2,23 +2,27 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from anyio import sleep
 from sqlalchemy import URL, Connection, NullPool, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from catalog.errors import CatalogUnavailable
 from catalog.transactions import BEGIN, translated
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x70726F67  # "prog": any number will do that no other user of the same PostgreSQL database takes
 BUSY_MS = 5_000
 MIGRATION_BUSY_MS = 60_000
+WAL_SECONDS = 0.05
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 1, "pool_pre_ping": True, "pool_recycle": 1_800}
 
@@ -46,6 +50,18 @@ def connect(url: str) -> AsyncEngine:
 
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema up to date. Safe when several processes start at once: one migrates, the others wait for it."""
+    ends = monotonic() + MIGRATION_BUSY_MS / 1000
+    while True:
+        try:
+            return await _migrate(engine)
+        except CatalogUnavailable:
+            # Turning a new SQLite file to WAL fails at once while another process does so, whatever the busy timeout says.
+            if engine.url.get_backend_name() != "sqlite" or monotonic() > ends:
+                raise
+            await sleep(WAL_SECONDS)
+
+
+async def _migrate(engine: AsyncEngine) -> None:
     maintenance = _maintenance(engine.url)
     try:
         with translated():
