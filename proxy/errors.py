@@ -10,7 +10,6 @@ The rest of the tree is in transforms/errors.py, storage/base.py, catalog/errors
 the table (proxy/reference.py).
 """
 
-import html
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from catalog import errors as catalog
-from proxy import metrics
+from proxy import metrics, pages
 from proxy.http import NO_STORE, prefers
 from proxy.logs import request_id
 from services import errors as requests
@@ -193,7 +192,7 @@ def response_to(error: Exception, accept: str | None) -> Response:
     problem = _problem(known, answer)
     headers = _headers(known, answer)
     if prefers(accept, PROBLEM_JSON, "text/html") == "text/html":
-        return Response(_page(problem), answer.status, headers, media_type="text/html")
+        return pages.render("problem.html", answer.status, headers, problem=problem)
     return Response(problem.model_dump_json(fallback=str), answer.status, headers, media_type=PROBLEM_JSON)
 
 
@@ -217,14 +216,6 @@ def _headers(known: ProgImageError, answer: Answer) -> dict[str, str]:
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = str(known.facts["allowed"])
     return headers
-
-
-def _page(problem: Problem) -> str:
-    title, detail, request = (html.escape(text) for text in (problem.title, problem.detail, problem.request_id))
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<h1>{title}</h1><p>{detail}</p><p><a href="{html.escape(problem.type)}">What this means</a> · request {request}</p></html>'
-    )
 
 
 async def problem_page(request: Request) -> Response:

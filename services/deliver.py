@@ -58,7 +58,9 @@ def _within(limits: Limits, plan: Plan, facts: Facts, name: str) -> Resolved:
 
 
 def key_of(known: KnownImage, resolved: Resolved) -> str:
-    return variant_key(known.id, resolved.digest, resolved.plan.format)
+    """The key in the store. What is made of a staged image has another one, which is used in memory only: it was never stored."""
+    key = variant_key(known.id, resolved.digest, resolved.plan.format)
+    return f"staged/{key}" if known.staged else key
 
 
 async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str | None:
@@ -120,20 +122,17 @@ async def _keep(services: Services, known: KnownImage, resolved: Resolved, key: 
     except DigestConflict:
         variant = _variant(await services.store.get(key), resolved)
     try:
-        await services.catalog.record_variant(_record(known, resolved, variant))
+        await record(services, known, resolved, variant)
     except CatalogUnavailable as error:
         log.warning("variant_not_recorded", key=key, reason=str(error))
     return variant
 
 
-def _record(known: KnownImage, resolved: Resolved, variant: Variant) -> VariantRecord:
-    return VariantRecord(
-        image_id=known.id,
-        plan=str(resolved.plan),
-        format=variant.format,
-        size=variant.size,
-        bytes=len(variant.data),
-        etag=variant.etag,
+async def record(services: Services, known: KnownImage, resolved: Resolved, variant: Variant) -> None:
+    """Tell the catalog of a stored variant; it may know already."""
+    size, etag, plan = variant.size, variant.etag, str(resolved.plan)
+    await services.catalog.record_variant(
+        VariantRecord(image_id=known.id, plan=plan, format=variant.format, size=size, bytes=len(variant.data), etag=etag)
     )
 
 

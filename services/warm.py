@@ -4,7 +4,7 @@ import structlog
 
 from services import known
 from services.container import Services
-from services.deliver import deliver, resolve
+from services.deliver import deliver, record, resolve
 from services.errors import ExpiredImage, UnknownImage
 from transforms.errors import ImageError, ImpossibleOutput
 
@@ -13,10 +13,15 @@ log = structlog.get_logger(__name__)
 
 async def warm(services: Services, message_id: str, image_id: str) -> None:
     """Build and record the warm variants of an image, then strike the message from the outbox. Safe to repeat."""
+    # This process may still believe that it is staged, as it was a moment ago.
+    services.memory.forget(image_id)
     try:
         image = await known.find(services, image_id)
         for plan in services.warm:
-            await deliver(services, image, resolve(services, plan, image, accept=None))
+            resolved = resolve(services, plan, image, accept=None)
+            delivery = await deliver(services, image, resolved)
+            # Also what was stored before: the catalog may have been away then.
+            await record(services, image, resolved, delivery.variant)
     except (UnknownImage, ExpiredImage):
         log.info("warm_image_gone", image=image_id)
     except (ImageError, ImpossibleOutput) as error:

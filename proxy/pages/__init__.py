@@ -1,5 +1,6 @@
 """Pages for people: plain HTML that works without JavaScript, made from the templates beside this file."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -16,9 +17,10 @@ def _template(name: str) -> Template:
     return Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True).get_template(name)
 
 
-def render(name: str, status: int = 200, **values: object) -> Response:
-    headers = {"content-security-policy": POLICY, "cache-control": "no-store", "vary": "Accept"}
-    return Response(_template(name).render(values), status, headers, media_type="text/html")
+def render(name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: object) -> Response:
+    """A page, with headers beside those that all pages have."""
+    own = {"content-security-policy": POLICY, "cache-control": "no-store", "vary": "Accept", **(headers or {})}
+    return Response(_template(name).render(values), status, own, media_type="text/html")
 
 
 async def style(request: Request) -> Response:

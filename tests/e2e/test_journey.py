@@ -59,6 +59,14 @@ def test_a_staged_picture_is_seen_at_once_and_by_nobody_elses_cache(api: httpx2.
     assert size_of(answer.content) == (100, 75)
 
 
+def test_what_was_looked_at_while_staged_is_stored_after_the_commit_all_the_same(api: httpx2.Client) -> None:
+    (image_id,) = upload(api, photo(600, 400))
+    for width in (256, 512):
+        assert api.get(f"/img/{image_id}/w{width}.webp").status_code == 200
+    made = product(api, [image_id])
+    eventually(lambda: all(api.get(f"/products/{made['id']}").json()[name]["ready"] for name in ("image_256", "image_512")))
+
+
 def test_an_upload_tells_where_it_stands_until_it_is_dropped(api: httpx2.Client) -> None:
     data = photo(64, 48)
     (image_id,) = upload(api, data)
