@@ -54,18 +54,14 @@ class S3Store:
         prefix: str = "",
         *,
         endpoint_url: str | None = None,
-        region: str | None = None,
         connections: int = 32,
-        connect_timeout: float = 1,
         read_timeout: float = 5,
         temporary: Path | None = None,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self._temporary = temporary
-        self._client = make_client(
-            endpoint_url, region=region, connections=connections, connect_timeout=connect_timeout, read_timeout=read_timeout
-        )
+        self._client = make_client(endpoint_url, connections=connections, read_timeout=read_timeout)
         # Not anyio's threads: those belong to everybody, and a silent S3 server must not take them all.
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="s3")
         self._conditional = True

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.literals import BucketLocationConstraintType
 
+CONNECT_SECONDS = 1
 MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
-def make_client(
-    endpoint_url: str | None, *, region: str | None, connections: int, connect_timeout: float, read_timeout: float
-) -> "S3Client":
-    """A client for worker threads; credentials come from the usual AWS variables, files and roles. Timeouts are seconds."""
+def make_client(endpoint_url: str | None, *, connections: int, read_timeout: float) -> "S3Client":
+    """A client for worker threads; region and credentials come from the usual AWS variables, files and roles. Timeouts are seconds."""
     config = Config(
-        connect_timeout=connect_timeout,
+        connect_timeout=CONNECT_SECONDS,
         read_timeout=read_timeout,
         max_pool_connections=connections,
         tcp_keepalive=True,
@@ -34,7 +33,7 @@ def make_client(
         s3={"addressing_style": "path" if endpoint_url else "auto"},
     )
     # A session of our own: boto3's default session is shared, and making clients from it is not safe between threads.
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, region_name=region, config=config)
+    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
 
 
 def ensure_bucket(client: "S3Client", bucket: str) -> None:

@@ -128,6 +128,13 @@ async def test_a_bucket_opens_an_s3_store(aws: None, url: str, prefix: str) -> N
     await store.close()
 
 
+async def test_a_bucket_without_an_endpoint_is_amazons(aws: None) -> None:
+    store = open_store("s3://bucket", data=Path("/data"), endpoint_url="")
+    assert isinstance(store, S3Store)
+    assert store._client.meta.endpoint_url.endswith(".amazonaws.com")
+    await store.close()
+
+
 @pytest.mark.parametrize("url", ["s3://", "s3:///prefix", "http://bucket", "file://host/folder", "gs://bucket", "s3://bucket/../other"])
 def test_another_url_is_refused_with_what_is_accepted(aws: None, url: str) -> None:
     with pytest.raises(ValueError, match=r"s3://bucket/prefix|storage key"):
