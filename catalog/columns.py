@@ -1,7 +1,7 @@
 """Column types that mean the same on SQLite and on PostgreSQL: aware times and exact prices."""
 
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from sqlalchemy import BigInteger, DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
@@ -51,17 +51,3 @@ def checked_price(price: Decimal) -> Decimal:
     if exact != price:
         raise ValueError(f"a price has two places at most: {price}")
     return exact.copy_abs()
-
-
-def lowest_price(bound: Decimal) -> Decimal:
-    """The lowest price in cents that is not under the bound, which may have any number of places."""
-    return _within_prices(bound).quantize(CENT, ROUND_CEILING)
-
-
-def highest_price(bound: Decimal) -> Decimal:
-    """The highest price in cents that is not over the bound, which must not be negative."""
-    return _within_prices(bound).quantize(CENT, ROUND_FLOOR)
-
-
-def _within_prices(bound: Decimal) -> Decimal:
-    return min(max(bound, Decimal(0)), MAX_PRICE)

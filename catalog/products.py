@@ -8,7 +8,7 @@ from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from catalog import images
-from catalog.columns import checked_price, highest_price, lowest_price
+from catalog.columns import checked_price
 from catalog.errors import IdempotencyConflict, NotFound
 from catalog.inserts import insert_or_ignore
 from catalog.models import ImageRow, ProductImageRow, ProductRow
@@ -36,9 +36,9 @@ async def page(
     if name:
         query = query.where(col(ProductRow.name_folded).contains(folded(name), autoescape=True))
     if min_price is not None:
-        query = query.where(col(ProductRow.price) >= lowest_price(min_price))
+        query = query.where(col(ProductRow.price) >= checked_price(min_price))
     if max_price is not None:
-        query = query.where(col(ProductRow.price) <= highest_price(max_price))
+        query = query.where(col(ProductRow.price) <= checked_price(max_price))
     rows, following = await newest_first(session, query, ProductRow, limit=limit, cursor=cursor)
     shown = await shown_by(session, [row.id for row in rows])
     return Page(items=tuple(_record(row, shown) for row in rows), next_cursor=following)
