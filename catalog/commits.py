@@ -51,13 +51,7 @@ async def _repeated(session: AsyncSession, draft: ProductDraft) -> Reservation:
         raise Again  # it was deleted between the two statements
     message = await _open_commit(session, product)
     shown = (await products.shown_by(session, [product.id]))[product.id]
-    return Reservation(
-        outbox_id=message.id if message else None,
-        product_id=product.id,
-        images=tuple(shown),
-        repeated=True,
-        ready=product.state == "ready",
-    )
+    return Reservation(outbox_id=message.id if message else None, product_id=product.id, images=tuple(shown), repeated=True)
 
 
 async def _open_commit(session: AsyncSession, product: ProductRow) -> OutboxRow | None:

@@ -41,4 +41,4 @@ async def forget_image(session: AsyncSession, image_id: str) -> None:
 
 
 def _message(row: OutboxRow) -> OutboxMessage:
-    return OutboxMessage(id=row.id, kind=row.kind, subject=row.subject, created_at=row.created_at, sent_at=row.sent_at)
+    return OutboxMessage(id=row.id, kind=row.kind, subject=row.subject, created_at=row.created_at)

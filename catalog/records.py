@@ -103,10 +103,10 @@ class ProductRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
-    """A commit under way, from `reserve` to `confirm`.
+    """A commit under way, from `reserve` to `confirm`; `outbox_id` is None when nothing is left to do.
 
     `images` are the rows as they stand now, in the order of the product: their `place` is where the bytes must lie. `repeated`
-    says that an earlier request with the same key made the product, `ready` that it was also confirmed: nothing is left to do.
+    says that an earlier request with the same key made the product.
     """
 
     outbox_id: str | None
@@ -114,18 +114,16 @@ class Reservation:
     images: tuple[ImageRecord, ...]
     standalone: bool = False
     repeated: bool = False
-    ready: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxMessage:
-    """Work that was decided in a transaction and must be done after it, at least once. `sent_at` is None until a queue has it."""
+    """Work that was decided in a transaction and must be done after it, at least once."""
 
     id: str
     kind: Kind
     subject: str
     created_at: datetime
-    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

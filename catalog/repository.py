@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from catalog import commits, images, outbox, products
 from catalog.records import (
@@ -29,10 +27,6 @@ class Catalog:
     def __init__(self, engine: AsyncEngine) -> None:
         transactions = Transactions(engine)
         self._read, self._write = transactions.read, transactions.write
-
-    async def ping(self) -> None:
-        """Prove that the database answers."""
-        await self._read(_ping)
 
     # Images
 
@@ -121,7 +115,10 @@ class Catalog:
         min_price: Decimal | None = None,
         max_price: Decimal | None = None,
     ) -> Page[ProductRecord]:
-        """Ready products whose name contains this text in any case, within these prices, newest first; BadCursor."""
+        """Ready products whose name contains this text in any case, within these prices, newest first; BadCursor.
+
+        ValueError when a bound is not a price.
+        """
         return await self._read(products.page, limit=limit, cursor=cursor, name=name, min_price=min_price, max_price=max_price)
 
     async def update_product(
@@ -170,10 +167,6 @@ class Catalog:
     async def finish(self, message_id: str) -> None:
         """Strike out a message whose work is done; silently nothing when it is gone."""
         await self._write(outbox.finish, message_id)
-
-
-async def _ping(session: AsyncSession) -> None:
-    await session.exec(select(1))
 
 
 def _now() -> datetime:

@@ -39,7 +39,7 @@ async def test_a_confirmed_image_is_ready_and_to_be_warmed(catalog: Catalog) -> 
 async def test_a_product_is_seen_once_it_is_confirmed(catalog: Catalog) -> None:
     originals, draft = [an_original(), an_original()], a_draft(name="Kettle", price="9999999999.99")
     reservation = await catalog.reserve(originals, draft=draft)
-    assert (reservation.product_id, reservation.repeated, reservation.ready) == (draft.id, False, False)
+    assert (reservation.product_id, reservation.repeated) == (draft.id, False)
     assert await catalog.product(draft.id) is None
     assert (await catalog.list_products(limit=10)).items == ()
     await catalog.confirm(reservation)
@@ -120,10 +120,10 @@ async def test_a_repeated_request_gets_the_product_that_it_made(catalog: Catalog
     again = a_draft(key="key", digest="digest")
     pending = await catalog.reserve([an_original()], draft=again)
     assert (pending.product_id, pending.outbox_id, pending.images) == (draft.id, made.outbox_id, made.images)
-    assert (pending.repeated, pending.ready) == (True, False)
+    assert pending.repeated
     assert len(await catalog.confirm(pending)) == 1
     done = await catalog.reserve([], draft=again)
-    assert (done.product_id, done.repeated, done.ready, done.outbox_id) == (draft.id, True, True, None)
+    assert (done.product_id, done.repeated, done.outbox_id) == (draft.id, True, None)
     assert await catalog.confirm(done) == []
     assert len((await catalog.list_products(limit=10)).items) == 1
 

@@ -37,15 +37,11 @@ async def run(session: AsyncSession, statement: str) -> None:
     await (await session.connection()).execute(text(statement))
 
 
-async def test_a_catalog_that_answers_says_so(catalog: Catalog) -> None:
-    await catalog.ping()
-
-
 @pytest.mark.parametrize("path", ["missing/catalog.db", "."])
 async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path, path: str) -> None:
     engine = connect(f"sqlite:///{tmp_path / path}")
     with pytest.raises(CatalogUnavailable):
-        await Catalog(engine).ping()
+        await Transactions(engine).read(run, "SELECT 1")
     await engine.dispose()
     # aiosqlite does not wait for the thread of a connection that failed; it must not meet a closed event loop.
     for thread in threading.enumerate():
@@ -56,7 +52,7 @@ async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path, path:
 async def test_a_server_that_refuses_connections_is_unavailable() -> None:
     engine = connect(f"postgresql://postgres@127.0.0.1:{free_port()}/postgres")
     with pytest.raises(CatalogUnavailable) as raised:
-        await Catalog(engine).ping()
+        await Transactions(engine).read(run, "SELECT 1")
     assert "127.0.0.1" not in str(raised.value)
     await engine.dispose()
 
@@ -65,7 +61,7 @@ async def test_a_server_that_refuses_connections_is_unavailable() -> None:
 async def test_a_database_that_is_not_there_is_unavailable(postgres_url: str) -> None:
     engine = connect(postgres_url.rsplit("/", 1)[0] + "/nowhere")
     with pytest.raises(CatalogUnavailable):
-        await Catalog(engine).ping()
+        await Transactions(engine).read(run, "SELECT 1")
     await engine.dispose()
 
 
@@ -90,8 +86,8 @@ async def test_an_exhausted_pool_is_unavailable(blank_url: str, monkeypatch: pyt
     engine = connect(blank_url)
     async with engine.connect():
         with pytest.raises(CatalogUnavailable):
-            await Catalog(engine).ping()
-    await Catalog(engine).ping()
+            await Transactions(engine).read(run, "SELECT 1")
+    await Transactions(engine).read(run, "SELECT 1")
     await engine.dispose()
 
 
@@ -102,7 +98,7 @@ async def test_sqlite_writers_wait_in_turn_and_leave_connections_to_readers(tmp_
     catalog = Catalog(engine)
     writers = asyncio.gather(*(a_stored_image(catalog) for _ in range(20)))
     for _ in range(5):
-        await catalog.ping()
+        await catalog.images([])
     await writers
     assert len((await catalog.list_images(limit=100)).items) == 20
     await engine.dispose()
