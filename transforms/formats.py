@@ -159,7 +159,6 @@ def _decoded(head: bytes) -> str:
     return head.decode(encoding, "replace")
 
 
-_BLANK = re.compile(r"\s*")
 _DOCTYPE = re.compile(r"<!doctype\s+(?!html)", re.IGNORECASE)
 
 
@@ -167,7 +166,7 @@ def _after_prologue(text: str) -> str:
     """What follows the XML declaration, comments, processing instructions and the document type; empty when they do not end."""
     at = 0
     while True:
-        at += len(text) - at - len(text[at:].lstrip())
+        at = len(text) - len(text[at:].lstrip())
         if text.startswith("<?", at):
             end, closed = text.find("?>", at), 2
         elif text.startswith("<!--", at):

@@ -120,9 +120,6 @@ class Stage:
         """The operation of this kind, or the one with all defaults."""
         return next((operation for operation in self.operations if isinstance(operation, kind)), kind())
 
-    def __str__(self) -> str:
-        return stage_text(self.operations)
-
 
 def stage_text(operations: Sequence[Operation]) -> str:
     tokens = {name: text for operation in operations for name, text in operation.tokens().items()}

@@ -108,8 +108,8 @@ def parse(text: str, extension: str) -> Plan:
     if len(texts) > MAX_STAGES:
         raise PlanError(f"A plan has at most {MAX_STAGES} stages, this one has {len(texts)}.", expected=f"at most {MAX_STAGES} stages")
     stages, options = [], dict[type[Operation], OutputOption]()
-    for stage_text_ in texts:
-        stage, found = _parse_stage(stage_text_, format)
+    for written in texts:
+        stage, found = _parse_stage(written, format)
         stages.append(_simplify(stage, format))
         for option in found:
             if options.setdefault(type(option), option) is not option:
