@@ -43,9 +43,7 @@ class LocalStore:
         metadata: Mapping[str, str] | None = None,
         durable: bool = True,
     ) -> StoredObject:
-        path = self._path(key)
-        size, created = await to_thread.run_sync(self._put, path, source, sha256, durable)
-        return StoredObject(key=key, size=size, created=created)
+        return await to_thread.run_sync(self._put, key, source, sha256, durable)
 
     async def get(self, key: str) -> bytes:
         with _reading(key):
@@ -93,19 +91,20 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
-    def _put(self, path: Path, source: bytes | Path, sha256: str, durable: bool) -> tuple[int, bool]:
+    def _put(self, key: str, source: bytes | Path, sha256: str, durable: bool) -> StoredObject:
+        path = self._path(key)
         with _writing(), self._temporary_file() as (temporary, file):
             size, digest = _copy(source, file)
             if digest != sha256:
-                raise conflict(path.name, "The bytes are not those of the digest that came with them.")
+                raise conflict(key, "The bytes are not those of the digest that came with them.")
             if durable:
                 os.fsync(file.fileno())
             created = _link(temporary, path)
             if not created and (path.stat().st_size != size or sha256_of(path) != sha256):
-                raise conflict(path.name, "Other bytes are stored in this place already.")
+                raise conflict(key, "Other bytes are stored in this place already.")
             if durable:
                 self._sync(path, file_too=not created)
-        return size, created
+        return StoredObject(key=key, size=size, created=created)
 
     @contextmanager
     def _temporary_file(self) -> Iterator[tuple[Path, BinaryIO]]:

@@ -15,13 +15,12 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from storage import staging_scripts as scripts
 from storage.base import NotStored, OffsetMismatch, PurgeReport, StagedImage, StagingFull, StorageUnavailable
+from storage.redis_client import ANSWER_SECONDS, CONNECT_SECONDS
 
 UNFINISHED = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
 PURGE_BATCH = 200
 CONNECTIONS = 64
-CONNECT_SECONDS = 1
-ANSWER_SECONDS = 3
 
 
 def connect(url: str) -> Redis:
