@@ -7,15 +7,11 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 
 from catalog.session import connect, revision_state
 from proxy.server import with_redis
 from proxy.settings import PREFIX, Settings, WrongSetting, load
-from proxy.wiring import render_pool
-from storage.opening import open_store
-from storage.staging import RedisStaging
-from storage.staging import connect as connect_redis
+from proxy.wiring import object_store, render_pool, uploads
 from transforms.engine import self_test, supported_formats
 from transforms.errors import ProgImageError
 
@@ -93,7 +89,7 @@ async def _database(settings: Settings) -> str:
 
 
 async def _store(settings: Settings) -> str:
-    store = open_store(settings.storage_url, data=settings.data, endpoint_url=settings.s3_endpoint_url or None)
+    store = object_store(settings)
     try:
         await store.check()
     finally:
@@ -104,7 +100,7 @@ async def _store(settings: Settings) -> str:
 async def _redis(settings: Settings) -> str:
     with ExitStack() as stack:
         complete = await asyncio.to_thread(stack.enter_context, with_redis(settings))
-        staging = RedisStaging(connect_redis(complete.redis_url), ttl=timedelta(seconds=1), budget=settings.staging_budget)
+        staging = uploads(complete)
         try:
             await staging.check()
         finally:

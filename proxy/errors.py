@@ -188,7 +188,8 @@ def response_to(error: Exception, accept: str | None) -> Response:
     answer = answer_to(type(known))
     if answer.status == 503:
         metrics.shed(known.slug)
-        log.warning("turned_away", problem=known.slug, detail=str(known), cause=repr(known.__cause__))
+        notes, cause = getattr(known, "__notes__", []), repr(known.__cause__)
+        log.warning("turned_away", problem=known.slug, detail=str(known), notes=notes, cause=cause)
     problem = _problem(known, answer)
     headers = _headers(known, answer)
     if prefers(accept, PROBLEM_JSON, "text/html") == "text/html":

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from transforms.formats import FORMATS
+from transforms.formats import FORMATS, weights
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 STAGED = "private, max-age=60"
@@ -78,25 +78,13 @@ def encoded(**headers: str) -> Headers:
 
 
 def prefers(accept: str | None, *media_types: str) -> str:
-    """The first of the media types that this Accept header likes best; the first of all when it says nothing about any.
-
-    Linear in the header's length, whatever a stranger writes into it.
-    """
-    weights = _weights((accept or "*/*")[:2048])
-    return max(media_types, key=lambda media_type: (_weight(weights, media_type), -media_types.index(media_type)))
+    """The first of the media types that this Accept header likes best; the first of all when it says nothing about any."""
+    said = weights(accept or "*/*")
+    return max(media_types, key=lambda media_type: (_weight(said, media_type), -media_types.index(media_type)))
 
 
-def _weights(accept: str) -> dict[str, float]:
-    weights = {}
-    for item in accept.lower().split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
-        quality = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
-        weights[name] = float(quality) if re.fullmatch(r"[01](\.[0-9]{0,3})?", quality) else 0.0
-    return weights
-
-
-def _weight(weights: dict[str, float], media_type: str) -> float:
+def _weight(said: dict[str, float], media_type: str) -> float:
     for name in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
-        if name in weights:
-            return weights[name]
+        if name in said:
+            return said[name]
     return 0.0

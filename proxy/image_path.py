@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from services.errors import UnknownImage
-from services.ids import is_image_id
+from services.ids import checked_id, is_image_id
 from transforms.errors import PlanError
 from transforms.plan import NOTHING, Plan, parse
 
@@ -24,19 +23,18 @@ class ImagePath:
     @cached_property
     def accepted(self) -> str:
         """The path that is answered directly; any other spelling of it is sent here."""
-        return path_of(self.image_id, self.plan, self.extension)
+        return path_of(self.image_id, str(self.plan) if self.plan else NOTHING, self.extension)
 
     def location_of(self, resolved: Plan) -> str | None:
         """The canonical path of what this path came down to on its image, when that is another path."""
-        canonical = path_of(self.image_id, resolved, resolved.format)
+        canonical = path_of(self.image_id, str(resolved), resolved.format)
         return canonical if canonical != self.accepted else None
 
 
-def path_of(image_id: str, plan: Plan | None, extension: str) -> str:
-    if plan is None:
-        return f"{PREFIX}{image_id}"
-    text = str(plan)
-    return f"{PREFIX}{image_id}.{extension}" if text == NOTHING else f"{PREFIX}{image_id}/{text}.{extension}"
+def path_of(image_id: str, plan: str = NOTHING, extension: str = "") -> str:
+    """The path of a variant, or of the original when there is no extension."""
+    stem = PREFIX + image_id if plan == NOTHING else f"{PREFIX}{image_id}/{plan}"
+    return f"{stem}.{extension}" if extension else stem
 
 
 @lru_cache(maxsize=8192)
@@ -46,8 +44,7 @@ def parse_path(path: str) -> ImagePath:
     if not dot and is_image_id(path):
         return ImagePath(image_id=path)
     image_id, _, text = (stem if dot else path).partition("/")
-    if not is_image_id(image_id):
-        raise UnknownImage("There is no such image: an id is 26 characters of a to z and 2 to 7.")
+    checked_id(image_id)
     if not EXTENSION.fullmatch(extension):
         raise PlanError("The path does not end in a format.", token=extension[:20], expected="an extension like .webp after the plan")
     return ImagePath(image_id=image_id, plan=parse(text or NOTHING, extension), extension=extension)

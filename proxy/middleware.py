@@ -22,7 +22,6 @@ log = structlog.get_logger(__name__)
 MAX_URI = 2048
 # An address with another address inside (`url=`) may be longer.
 MAX_URI_WITH_URL = 8192
-DEFAULT_MAX_BODY = 128 * 1024**2
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 NO_BODY = frozenset({"GET", "HEAD"})
 CLIENT_LEFT = 499
@@ -65,7 +64,7 @@ class _Exchange:
 class Edge:
     """Request id, limits on URI and body, headers that make answers safe, problems for errors, a line in the log, metrics."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int = DEFAULT_MAX_BODY) -> None:
+    def __init__(self, app: ASGIApp, *, max_body: int) -> None:
         self._app = app
         self._max_body = max_body
         # Bound now, after logging was configured: binding takes a third of the time of a line.

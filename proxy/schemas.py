@@ -1,5 +1,6 @@
 """What the API takes and returns. The catalog's records become these here, and nowhere else."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
+from catalog.columns import checked_price
 from catalog.records import ImageRecord, ProductRecord, VariantRecord
+from proxy.image_path import path_of
 from services.ids import ID_LENGTH
 from services.stage import Upload
 from transforms.formats import FORMATS
@@ -16,36 +19,26 @@ from transforms.plan import NOTHING, parse
 
 SHOWN_WIDTHS = (256, 512)
 MAX_IMAGES = 100
-MAX_PRICE = Decimal("9999999999.99")
+PRICE = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?", re.ASCII)
+PRICE_EXPECTED = 'a price is a decimal string like "12.50", from 0 to 9999999999.99, with at most two places'
 
 
 def _decimal(value: object) -> Decimal:
     """A price as it is written: text, or a JSON number, which the reader of the body leaves as a Decimal."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise ValueError('a price is a decimal string like "12.50"')  # noqa: TRY004  pydantic makes answers of ValueErrors only
-    text = str(value)
-    price = Decimal(text) if text.isascii() and not text[:1].isspace() and "_" not in text and _is_decimal(text) else None
-    if price is None or not price.is_finite():
-        raise ValueError('a price is a decimal string like "12.50"')
-    exponent = price.as_tuple().exponent
-    if not 0 <= price <= MAX_PRICE or (isinstance(exponent, int) and exponent < -2):
-        raise ValueError(f"a price is from 0 to {MAX_PRICE} with at most two decimal places")
-    return price.quantize(Decimal("0.01"))
-
-
-def _is_decimal(text: str) -> bool:
-    try:
-        Decimal(text)
-    except ArithmeticError:
-        return False
-    return True
+        raise ValueError(PRICE_EXPECTED)  # noqa: TRY004  pydantic makes answers of ValueErrors only
+    # Written out, 1e999999 would fill the memory.
+    text = f"{value:f}" if isinstance(value, Decimal) and abs(value.adjusted()) < 12 else str(value)
+    if not PRICE.fullmatch(text):
+        raise ValueError(PRICE_EXPECTED)
+    return checked_price(Decimal(text))
 
 
 Price = Annotated[
     Decimal,
     BeforeValidator(_decimal),
     PlainSerializer(lambda price: f"{price:.2f}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["12.50"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{PRICE.pattern}$", "examples": ["12.50"]}),
 ]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["EUR"], description="ISO 4217 code")]
 # PostgreSQL stores no NUL, and control characters have no place in a name.
@@ -180,9 +173,8 @@ class Presenter:
 
     base: str = ""
 
-    def url(self, image_id: str, plan: str = NOTHING, format: str | None = None) -> str:
-        path = f"/img/{image_id}" if plan == NOTHING else f"/img/{image_id}/{plan}"
-        return self.base + path + (f".{format}" if format else "")
+    def url(self, image_id: str, plan: str = NOTHING, format: str = "") -> str:
+        return self.base + path_of(image_id, plan, format)
 
     def upload(self, upload: Upload) -> StagedOut:
         return StagedOut(**self._upload(upload))

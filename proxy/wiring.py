@@ -12,6 +12,7 @@ from proxy.settings import Settings
 from services.broker import Tasks, make_broker
 from services.container import Services
 from services.memory import Memory
+from storage.base import ObjectStore, Staging
 from storage.opening import open_store
 from storage.staging import RedisStaging
 from storage.staging import connect as connect_redis
@@ -27,12 +28,10 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         engine = connect_catalog(settings.database_url)
         stack.push_async_callback(engine.dispose)
         await migrate(engine)
-        store = open_store(settings.storage_url, data=settings.data, endpoint_url=settings.s3_endpoint_url)
+        store = object_store(settings)
         stack.push_async_callback(store.close)
         await store.prepare()
-        staging = RedisStaging(
-            connect_redis(settings.redis_url), ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget
-        )
+        staging = uploads(settings)
         stack.push_async_callback(staging.close)
         tasks = Tasks(make_broker(settings.redis_url))
         stack.callback(tasks.close)
@@ -49,6 +48,14 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             warm=settings.warm,
             auto_order=settings.auto_order,
         )
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    return open_store(settings.storage_url, endpoint_url=settings.s3_endpoint_url)
+
+
+def uploads(settings: Settings) -> Staging:
+    return RedisStaging(connect_redis(settings.redis_url), ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget)
 
 
 def limits(settings: Settings) -> Limits:

@@ -7,15 +7,21 @@ and proven, the facts put beside it; (d) rows ready; (e) staging told. Only afte
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from decimal import Decimal
+
+import structlog
 
 from catalog.records import ImageRecord, Original, ProductDraft, ProductRecord, Reservation
 from services import outbox
 from services.container import Services
+from services.erase import erase_all
 from services.errors import ExpiredImage, UncommittableImage
 from services.ids import facts_key, original_key
 from services.stage import missing
 from services.values import KnownImage
-from storage.base import DigestConflict, StagedImage
+from storage.base import DigestConflict, StagedImage, StorageUnavailable
+
+log = structlog.get_logger(__name__)
 
 TRANSFERS_AT_ONCE = 4
 
@@ -37,7 +43,25 @@ async def create_product(services: Services, draft: ProductDraft, image_ids: Seq
     return await services.catalog.require_product(product_id), not reservation.repeated
 
 
-async def add_images(services: Services, product_id: str, image_ids: Sequence[str]) -> None:
+async def update_product(
+    services: Services,
+    product_id: str,
+    *,
+    name: str | None,
+    price: Decimal | None,
+    currency: str | None,
+    image_ids: Sequence[str] | None,
+) -> ProductRecord:
+    """Change what is not None; new images are stored first, and images to which nothing refers any more are deleted."""
+    if image_ids is not None:
+        await services.catalog.require_product(product_id)
+        await _add_images(services, product_id, image_ids)
+    product, orphans = await services.catalog.update_product(product_id, name=name, price=price, currency=currency, image_ids=image_ids)
+    await erase_all(services, orphans)
+    return product
+
+
+async def _add_images(services: Services, product_id: str, image_ids: Sequence[str]) -> None:
     """Store what a product that exists is about to refer to."""
     originals = await _originals(services, image_ids, product_id=product_id)
     if originals:
@@ -78,10 +102,19 @@ async def carry_out(services: Services, reservation: Reservation) -> None:
 
     await asyncio.gather(*(transfer(image) for image in pending))
     warm = await services.catalog.confirm(reservation)
+    # All of it is acknowledged from here on: nothing that fails now may turn the answer into an error.
     for image in pending:
         services.memory.forget(image.id)
-        await services.staging.mark_transferred(image.id)
+    await _tell_staging(services, pending)
     await outbox.send(services, warm)
+
+
+async def _tell_staging(services: Services, images: Sequence[ImageRecord]) -> None:
+    try:
+        for image in images:
+            await services.staging.mark_transferred(image.id)
+    except StorageUnavailable as error:
+        log.warning("staging_not_told", reason=str(error))
 
 
 async def _transfer(services: Services, image: ImageRecord) -> None:

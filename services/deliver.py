@@ -17,7 +17,7 @@ from catalog.records import VariantRecord
 from services.container import Services
 from services.ids import variant_key
 from services.stage import missing
-from services.values import Built, KnownImage, Timings, Variant, etag_of
+from services.values import Built, KnownImage, Timings, Variant
 from storage.base import DigestConflict, NotStored, StorageUnavailable
 from transforms.engine import execute
 from transforms.formats import FORMATS, negotiate
@@ -57,7 +57,7 @@ def _within(limits: Limits, plan: Plan, facts: Facts, name: str) -> Resolved:
     return resolved
 
 
-def key_of(known: KnownImage, resolved: Resolved) -> str:
+def _key_of(known: KnownImage, resolved: Resolved) -> str:
     """The key in the store. What is made of a staged image has another one, which is used in memory only: it was never stored."""
     key = variant_key(known.id, resolved.digest, resolved.plan.format)
     return f"staged/{key}" if known.staged else key
@@ -65,7 +65,7 @@ def key_of(known: KnownImage, resolved: Resolved) -> str:
 
 async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str | None:
     """The etag of a variant when it can be known without its bytes."""
-    if (variant := services.memory.variants.get(key_of(known, resolved))) is not None:
+    if (variant := services.memory.variants.get(_key_of(known, resolved))) is not None:
         return variant.etag
     try:
         row = await services.catalog.variant(known.id, str(resolved.plan), resolved.plan.format)
@@ -76,7 +76,7 @@ async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str
 
 async def deliver(services: Services, known: KnownImage, resolved: Resolved) -> Delivery:
     """The variant. Errors: ImageError, RenderUnavailable, and StorageUnavailable when its original cannot be read."""
-    key = key_of(known, resolved)
+    key = _key_of(known, resolved)
     if (variant := services.memory.variants.get(key)) is not None:
         return Delivery(variant=variant, how="hit")
     built, leads = await services.flights.join(key, lambda: _fetch_or_build(services, known, resolved, key))
@@ -99,12 +99,12 @@ async def _stored(services: Services, resolved: Resolved, key: str) -> Variant |
 
 
 def _variant(data: bytes, resolved: Resolved) -> Variant:
-    return Variant(data=data, size=resolved.size, format=resolved.plan.format, etag=etag_of(data))
+    return Variant(data=data, size=resolved.size, format=resolved.plan.format, sha256=hashlib.sha256(data).hexdigest())
 
 
 async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
     began = perf_counter()
-    async with original_path(services, known) as path:
+    async with _original_path(services, known) as path:
         fetched = perf_counter()
         rendition = await services.pool.run(execute, resolved.plan, path, known.facts, services.limits)
     rendered = perf_counter()
@@ -118,7 +118,7 @@ async def _build(services: Services, known: KnownImage, resolved: Resolved, key:
 async def _keep(services: Services, known: KnownImage, resolved: Resolved, key: str, variant: Variant) -> Variant:
     """Store and record a new variant. Whoever comes second takes what the first one stored."""
     try:
-        await services.store.put(key, variant.data, sha256=hashlib.sha256(variant.data).hexdigest(), durable=False)
+        await services.store.put(key, variant.data, sha256=variant.sha256, durable=False)
     except DigestConflict:
         variant = _variant(await services.store.get(key), resolved)
     try:
@@ -137,7 +137,7 @@ async def record(services: Services, known: KnownImage, resolved: Resolved, vari
 
 
 @asynccontextmanager
-async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
+async def _original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
     """A file with the original, for a decoder."""
     if known.place is not None:
         async with _promised(services, known), services.store.local(known.place) as path:

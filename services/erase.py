@@ -1,10 +1,8 @@
 """Deletion: rows say so first, then the bytes go, then the rows. A deletion that is cut off is finished by the outbox relay."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 
-from catalog.records import ImageRecord, ProductRecord
-from services import commit
+from catalog.records import ImageRecord
 from services.container import Services
 from services.ids import facts_key, variants_prefix
 
@@ -17,24 +15,6 @@ async def delete_product(services: Services, product_id: str) -> list[str]:
 async def delete_image(services: Services, image_id: str) -> list[str]:
     """Delete a stored image; ImageInUse while a product refers to it."""
     return await erase_all(services, [await services.catalog.delete_image(image_id)])
-
-
-async def update_product(
-    services: Services,
-    product_id: str,
-    *,
-    name: str | None,
-    price: Decimal | None,
-    currency: str | None,
-    image_ids: Sequence[str] | None,
-) -> ProductRecord:
-    """Change what is not None; new images are stored first, and images to which nothing refers any more are deleted."""
-    if image_ids is not None:
-        await services.catalog.require_product(product_id)
-        await commit.add_images(services, product_id, image_ids)
-    product, orphans = await services.catalog.update_product(product_id, name=name, price=price, currency=currency, image_ids=image_ids)
-    await erase_all(services, orphans)
-    return product
 
 
 async def erase_all(services: Services, images: Sequence[ImageRecord]) -> list[str]:

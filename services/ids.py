@@ -3,6 +3,8 @@
 import base64
 import re
 
+from services.errors import UnknownImage
+
 ID_LENGTH = 26
 IMAGE_ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}", re.ASCII)
 
@@ -14,6 +16,13 @@ def image_id(sha256: str) -> str:
 
 def is_image_id(text: str) -> bool:
     return IMAGE_ID.fullmatch(text) is not None
+
+
+def checked_id(text: str) -> str:
+    """The id, or UnknownImage: what cannot be one is not found without asking anybody."""
+    if not is_image_id(text):
+        raise UnknownImage(f"There is no such image: an id is {ID_LENGTH} characters of a to z and 2 to 7.")
+    return text
 
 
 def original_key(image_id: str, extension: str, product_id: str | None) -> str:

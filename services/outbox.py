@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from catalog.errors import CatalogUnavailable
 from catalog.records import OutboxMessage
 from services.container import Services
 from storage.base import StorageUnavailable
@@ -12,10 +13,12 @@ log = structlog.get_logger(__name__)
 
 
 async def send(services: Services, messages: Sequence[OutboxMessage]) -> None:
-    """Hand messages to the workers. Redis being away loses nothing: the relay sends them later."""
+    """Hand messages to the workers. Redis or SQL being away loses nothing: the relay sends them later."""
+    if not messages:
+        return
     try:
         for message in messages:
             await services.tasks.send(message)
         await services.catalog.mark_sent([message.id for message in messages])
-    except StorageUnavailable as error:
+    except (StorageUnavailable, CatalogUnavailable) as error:
         log.warning("outbox_not_sent", messages=len(messages), reason=str(error))

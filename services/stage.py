@@ -15,11 +15,10 @@ from services.ids import image_id
 from storage.base import StagedImage
 from transforms.engine import verify
 from transforms.errors import LimitExceeded, RenderTimeout
-from transforms.formats import sniff
+from transforms.formats import HEAD_BYTES, sniff
 from transforms.values import Facts
 
 BATCH = 1024 * 1024
-SNIFFED = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ async def _receive(services: Services, token: str, chunks: AsyncIterator[bytes],
     async for batch in _batches(chunks):
         services.limits.check_bytes(end + len(batch))
         if end == 0:
-            services.limits.check_type(sniff(batch[:SNIFFED]))
+            services.limits.check_type(sniff(batch[:HEAD_BYTES]))
         digest.update(batch)
         end = await services.staging.append(token, end, batch)
         await anyio.to_thread.run_sync(spool.write, batch)

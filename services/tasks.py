@@ -13,8 +13,7 @@ from services.warm import warm
 
 def register(broker: Broker, services: Services, loop: asyncio.AbstractEventLoop) -> None:
     """Declare the actors. Each is named after the kind of outbox message that it works off."""
-    for name, use_case in {"warm": warm}.items():
-        actor(actor_name=name, queue_name=QUEUE, broker=broker)(_bridge(use_case, services, loop))
+    actor(actor_name="warm", queue_name=QUEUE, broker=broker)(_bridge(warm, services, loop))
 
 
 def _bridge(

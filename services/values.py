@@ -1,6 +1,5 @@
 """The values that use cases hand to each other and to the shell."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -51,12 +50,16 @@ class KnownImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """An encoded variant: the size of a frame in pixels, and the strong etag, which is a digest of the bytes."""
+    """An encoded variant: the size of a frame in pixels, and the hex digest of its bytes."""
 
     data: bytes
     size: Size
     format: str
-    etag: str
+    sha256: str
+
+    @property
+    def etag(self) -> str:
+        return self.sha256[:ETAG_LENGTH]
 
 
 Timings = tuple[tuple[str, float], ...]
@@ -68,7 +71,3 @@ class Built:
 
     variant: Variant
     timings: Timings = ()
-
-
-def etag_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:ETAG_LENGTH]

@@ -20,8 +20,9 @@ async def warm(services: Services, message_id: str, image_id: str) -> None:
         for plan in services.warm:
             resolved = resolve(services, plan, image, accept=None)
             delivery = await deliver(services, image, resolved)
-            # Also what was stored before: the catalog may have been away then.
-            await record(services, image, resolved, delivery.variant)
+            if not image.staged:
+                # Also what was stored before: the catalog may have been away then.
+                await record(services, image, resolved, delivery.variant)
     except (UnknownImage, ExpiredImage):
         log.info("warm_image_gone", image=image_id)
     except (ImageError, ImpossibleOutput) as error:

@@ -9,20 +9,18 @@ from storage.local import LocalStore
 ACCEPTED = "a folder, file:///folder or s3://bucket/prefix"
 
 
-def open_store(url: str, *, data: Path, endpoint_url: str | None = None) -> ObjectStore:
-    """The store at this URL, or the folder `objects` of the data folder when the URL is empty.
+def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
+    """The store at this URL.
 
     `endpoint_url` concerns S3 only: a server other than Amazon's, whose it is when empty. ValueError says what is accepted.
     """
     parts = urlsplit(url)
-    if not url:
-        return LocalStore(data / "objects")
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path:
         return LocalStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         from storage.s3 import S3Store  # boto3 takes 0.4 s to import: only those pay for it who use it
 
         return S3Store(parts.netloc, parts.path, endpoint_url=endpoint_url or None)
-    if "://" not in url and not parts.scheme:
+    if url and not parts.scheme:
         return LocalStore(Path(url))
     raise ValueError(f"{url!r} is not {ACCEPTED}")

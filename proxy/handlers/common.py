@@ -6,12 +6,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.http import NO_STORE
+from proxy.http import NO_STORE, prefers
 from proxy.schemas import Presenter
 from proxy.settings import Settings
 from services.container import Services
-from services.errors import UnknownImage
-from services.ids import is_image_id
+from services.ids import checked_id
 
 
 @dataclass
@@ -41,11 +40,13 @@ def services(request: Request) -> Services:
 
 
 def image_id(request: Request) -> str:
-    """The image that the path names as `id`; what cannot be an id is not found without asking anybody."""
-    found: str = request.path_params["id"]
-    if not is_image_id(found):
-        raise UnknownImage("There is no such image: an id is 26 characters of a to z and 2 to 7.")
-    return found
+    """The image that the path names as `id`."""
+    return checked_id(request.path_params["id"])
+
+
+def wants_page(request: Request) -> bool:
+    """Whether somebody sits there with a browser."""
+    return prefers(request.headers.get("accept"), "application/json", "text/html") == "text/html"
 
 
 def answer(model: BaseModel, status: int = 200, **headers: str) -> Response:

@@ -71,7 +71,6 @@ CONDITIONAL = (
 )
 ACCEPT = Parameter(name="Accept", place="header", description="decides between JSON, a page or a picture")
 NEVER_CACHED = {"Cache-Control": "no-store"}
-LOCATION = {**NEVER_CACHED, "Location": "where it is from now on"}
 
 
 def picture_replies(headers: Mapping[str, str]) -> dict[int, Reply]:

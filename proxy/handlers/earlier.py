@@ -25,7 +25,7 @@ from proxy.handlers.pictures import original
 from proxy.http import prefers
 from proxy.schemas import EarlierFormOut, EarlierUploadOut, ImageOut
 from services.errors import BadRequest, UnknownImage
-from services.ids import is_image_id
+from services.ids import checked_id
 from transforms.formats import by_extension
 
 MAX_SHOWN = 100
@@ -58,9 +58,7 @@ async def download(request: Request) -> Response:
     """A page with one image, or with all stored images of some types; a click downloads."""
     wanted, extensions = request.query_params.get("id"), request.query_params.get("exts")
     if wanted:
-        if not is_image_id(wanted):
-            raise UnknownImage("There is no such image: an id is 26 characters of a to z and 2 to 7.")
-        return pages.render("download.html", images=await presented(request, [await stored(request, wanted)]))
+        return pages.render("download.html", images=await presented(request, [await stored(request, checked_id(wanted))]))
     if not extensions:
         raise BadRequest("Say which images: ?id=… or ?exts=jpeg,png.", expected="id or exts")
     page = await services(request).catalog.list_images(limit=MAX_SHOWN, formats=_formats(extensions))

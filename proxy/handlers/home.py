@@ -4,15 +4,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy import pages
-from proxy.handlers.common import services, shell
+from proxy.handlers.common import services, shell, wants_page
 from proxy.handlers.products import presented
-from proxy.http import prefers
 
 NEWEST = 8
 
 
 async def home(request: Request) -> Response:
-    if prefers(request.headers.get("accept"), "application/json", "text/html") != "text/html":
+    if not wants_page(request):
         return JSONResponse(_addresses(shell(request).presenter.base), headers={"vary": "Accept", "cache-control": "no-store"})
     page = await services(request).catalog.list_products(limit=NEWEST)
     limits = services(request).limits

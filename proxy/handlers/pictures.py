@@ -122,20 +122,20 @@ ENDPOINTS = tuple(
         errors=kinds,
     )
     for template, summary, parameters, headers, kinds in (
-        ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, RemoteOff, *READ)),
+        ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (RemoteOff, *READ)),
         (
             "/img/{id}.{ext}",
             "The whole picture in another format",
             (EXTENSION,),
             VARIANT_HEADERS,
-            (PlanError, BadRequest, ImpossibleOutput, *READ, *RENDER),
+            (PlanError, RemoteOff, ImpossibleOutput, *READ, *RENDER),
         ),
         (
             "/img/{id}/{plan}.{ext}",
             "A variant",
             (PLAN, EXTENSION),
             VARIANT_HEADERS,
-            (PlanError, BadRequest, RemoteOff, ImpossibleOutput, *READ, *RENDER),
+            (PlanError, BadRequest, ImpossibleOutput, *READ, *RENDER),
         ),
     )
 )

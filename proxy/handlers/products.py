@@ -12,13 +12,12 @@ from catalog.records import ProductDraft, ProductRecord, new_product_id
 from proxy import pages
 from proxy.bodies import checked, form, json_body, media_type
 from proxy.endpoint import Body, Endpoint, Parameter, Reply
-from proxy.handlers.common import answer, services, shell
+from proxy.handlers.common import answer, services, shell, wants_page
 from proxy.handlers.contract import ACCEPT, AWAY, COMMIT, HTML, NEVER_CACHED, json_reply, page_parameters
 from proxy.handlers.queries import ProductsQuery, next_url, query
-from proxy.http import prefers
 from proxy.schemas import DeletedOut, ProductIn, ProductOut, ProductPatch, ProductsOut
-from services.commit import create_product
-from services.erase import delete_product, update_product
+from services.commit import create_product, update_product
+from services.erase import delete_product
 from services.errors import BadRequest, BodyTooLarge, UnsupportedBody
 
 MAX_KEY = 255
@@ -93,7 +92,7 @@ async def listing(request: Request) -> Response:
 async def show(request: Request) -> Response:
     product = await services(request).catalog.require_product(path_id(request))
     shown = (await presented(request, [product]))[0]
-    if prefers(request.headers.get("accept"), "application/json", "text/html") == "text/html":
+    if wants_page(request):
         return pages.render("shown.html", product=shown)
     return answer(shown, vary="Accept")
 

@@ -6,9 +6,8 @@ from starlette.responses import Response
 from proxy import metrics, pages
 from proxy.bodies import pictures
 from proxy.endpoint import Endpoint, Reply
-from proxy.handlers.common import answer, image_id, services, shell
+from proxy.handlers.common import answer, image_id, services, shell, wants_page
 from proxy.handlers.contract import ACCEPT, HTML, PICTURES, READ, UPLOAD, json_reply
-from proxy.http import prefers
 from proxy.schemas import UploadOut, UploadsOut
 from services.errors import UnknownImage
 from services.stage import Upload, stage, staged_image
@@ -25,7 +24,7 @@ async def receive(request: Request) -> list[Upload]:
 async def create(request: Request) -> Response:
     uploads = await receive(request)
     presenter = shell(request).presenter
-    if prefers(request.headers.get("accept"), "application/json", "text/html") == "text/html":
+    if wants_page(request):
         return pages.render(
             "product.html", uploads=[presenter.upload(upload) for upload in uploads], currency=shell(request).settings.currency
         )

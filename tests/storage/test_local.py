@@ -106,7 +106,6 @@ async def test_the_event_loop_goes_on_while_a_disk_hangs(local_store: LocalStore
 
 
 FOLDERS = [
-    ("", "/data/objects"),
     ("/srv/pictures", "/srv/pictures"),
     ("file:///srv/a%20b", "/srv/a b"),
     ("file://localhost/srv", "/srv"),
@@ -115,27 +114,27 @@ FOLDERS = [
 
 @pytest.mark.parametrize(("url", "root"), FOLDERS)
 def test_a_folder_opens_a_local_store(url: str, root: str) -> None:
-    store = open_store(url, data=Path("/data"))
+    store = open_store(url)
     assert isinstance(store, LocalStore)
     assert store._root == Path(root)
 
 
 @pytest.mark.parametrize(("url", "prefix"), [("s3://bucket", ""), ("s3://bucket/", ""), ("s3://bucket/a/b/", "a/b/")])
 async def test_a_bucket_opens_an_s3_store(aws: None, url: str, prefix: str) -> None:
-    store = open_store(url, data=Path("/data"), endpoint_url="http://127.0.0.1:1")
+    store = open_store(url, endpoint_url="http://127.0.0.1:1")
     assert isinstance(store, S3Store)
     assert (store._bucket, store._prefix) == ("bucket", prefix)
     await store.close()
 
 
 async def test_a_bucket_without_an_endpoint_is_amazons(aws: None) -> None:
-    store = open_store("s3://bucket", data=Path("/data"), endpoint_url="")
+    store = open_store("s3://bucket", endpoint_url="")
     assert isinstance(store, S3Store)
     assert store._client.meta.endpoint_url.endswith(".amazonaws.com")
     await store.close()
 
 
-@pytest.mark.parametrize("url", ["s3://", "s3:///prefix", "http://bucket", "file://host/folder", "gs://bucket", "s3://bucket/../other"])
+@pytest.mark.parametrize("url", ["", "s3://", "s3:///prefix", "http://bucket", "file://host/folder", "gs://bucket", "s3://bucket/../other"])
 def test_another_url_is_refused_with_what_is_accepted(aws: None, url: str) -> None:
     with pytest.raises(ValueError, match=r"s3://bucket/prefix|storage key"):
-        open_store(url, data=Path("/data"))
+        open_store(url)
