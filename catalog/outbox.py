@@ -1,14 +1,18 @@
 """The outbox: what a transaction decided and must be done after it."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from sqlalchemy import or_
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils import uuid7
 
 from catalog.models import OutboxRow
 from catalog.records import Kind, OutboxMessage
+
+# A queue that has not done a message by then has lost it: Redis may lose its data, and a task its last try.
+PATIENCE = timedelta(minutes=10)
 
 
 def post(session: AsyncSession, kind: Kind, subject: str, *, now: datetime, **payload: object) -> OutboxMessage:
@@ -18,10 +22,13 @@ def post(session: AsyncSession, kind: Kind, subject: str, *, now: datetime, **pa
     return _message(row)
 
 
-async def unsent(session: AsyncSession, kinds: Sequence[Kind], *, limit: int, until: datetime) -> list[OutboxMessage]:
-    """Messages that no queue has taken and that were posted by then, oldest first."""
-    query = select(OutboxRow).where(col(OutboxRow.kind).in_(kinds), col(OutboxRow.sent_at).is_(None), col(OutboxRow.created_at) <= until)
-    rows = await session.exec(query.order_by(col(OutboxRow.created_at), col(OutboxRow.id)).limit(limit))
+async def open_messages(session: AsyncSession, kinds: Sequence[Kind], *, limit: int, until: datetime) -> list[OutboxMessage]:
+    """Messages posted by then whose work is not done, oldest first; what a queue took is left to it for a while."""
+    taken = or_(col(OutboxRow.sent_at).is_(None), col(OutboxRow.sent_at) <= until - PATIENCE)
+    query = select(OutboxRow).where(col(OutboxRow.kind).in_(kinds), taken, col(OutboxRow.created_at) <= until)
+    rows = await session.exec(
+        query.order_by(col(OutboxRow.sent_at).is_not(None), col(OutboxRow.created_at), col(OutboxRow.id)).limit(limit)
+    )
     return [_message(row) for row in rows]
 
 

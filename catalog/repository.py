@@ -156,9 +156,9 @@ class Catalog:
 
     # Outbox
 
-    async def unsent(self, kinds: Sequence[Kind], *, limit: int, older_than: timedelta = timedelta()) -> list[OutboxMessage]:
-        """Messages of these kinds that no queue has taken, at least so old, oldest first."""
-        return await self._read(outbox.unsent, kinds, limit=limit, until=_now() - older_than)
+    async def open_messages(self, kinds: Sequence[Kind], *, limit: int, older_than: timedelta = timedelta()) -> list[OutboxMessage]:
+        """Messages of these kinds whose work is not done, at least so old, oldest first; those that a queue took ten minutes later."""
+        return await self._read(outbox.open_messages, kinds, limit=limit, until=_now() - older_than)
 
     async def mark_sent(self, message_ids: Sequence[str]) -> None:
         """Say that a queue has taken these messages."""

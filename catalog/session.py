@@ -21,6 +21,7 @@ from catalog.transactions import BEGIN, translated
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x70726F67  # "prog": any number will do that no other user of the same PostgreSQL database takes
 BUSY_MS = 5_000
+COMMAND_SECONDS = 6.0
 MIGRATION_BUSY_MS = 60_000
 WAL_SECONDS = 0.05
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -45,7 +46,7 @@ def connect(url: str) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, foreign_keys=True)
     timeouts = {"statement_timeout": "5000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000"}
-    return _postgres(parsed, timeouts, **POOL)
+    return _postgres(parsed, timeouts, command_seconds=COMMAND_SECONDS, **POOL)
 
 
 async def migrate(engine: AsyncEngine) -> None:
@@ -94,13 +95,14 @@ def _maintenance(url: URL) -> AsyncEngine:
     """An engine for migrations alone: they may last, and on SQLite they rebuild tables, which must not cascade to other tables."""
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, foreign_keys=False)
-    return _postgres(url, {"lock_timeout": str(MIGRATION_BUSY_MS)}, poolclass=NullPool)
+    return _postgres(url, {"lock_timeout": str(MIGRATION_BUSY_MS)}, command_seconds=MIGRATION_BUSY_MS / 1000, poolclass=NullPool)
 
 
-def _postgres(url: URL, server_settings: dict[str, str], **options: object) -> AsyncEngine:
+def _postgres(url: URL, server_settings: dict[str, str], *, command_seconds: float, **options: object) -> AsyncEngine:
+    # The server keeps its own time-outs unless it is frozen: then the client must give up.
     # Everybody else spells asyncpg's `ssl` as libpq does.
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
-    arguments = {"timeout": 5, "server_settings": {"application_name": "progimage", **server_settings}}
+    arguments = {"timeout": 5, "command_timeout": command_seconds, "server_settings": {"application_name": "progimage", **server_settings}}
     return create_async_engine(url.set(query=query), connect_args=arguments, **options)
 
 

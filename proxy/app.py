@@ -48,10 +48,14 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[State]:
         lifecycle = Lifecycle()
-        async with build(settings) as services, background(settings, services, lines):
-            await services.pool.warm_up()
-            _drain_on_sigterm(lifecycle, settings.drain_notice)
-            yield {"shell": Shell(services=services, settings=settings, presenter=Presenter(base=settings.public_url), lifecycle=lifecycle)}
+        presenter = Presenter(base=settings.public_url)
+        try:
+            async with build(settings) as services, background(settings, services, lines):
+                await services.pool.warm_up()
+                _drain_on_sigterm(lifecycle, settings.drain_notice)
+                yield {"shell": Shell(services=services, settings=settings, presenter=presenter, lifecycle=lifecycle)}
+        finally:
+            lines.write_out()
 
     return Edge(Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False), max_body=settings.max_body)
 
@@ -61,7 +65,6 @@ async def background(settings: Settings, services: Services, lines: logs.LateLin
     """What a process does beside answering: tell how it is, work off tasks, and purge when nobody else does."""
     async with AsyncExitStack() as stack:
         stack.callback(metrics.close)
-        stack.callback(lines.write_out)
         stack.push_async_callback(_cancel, asyncio.create_task(_tell_forever(services, lines)))
         if settings.inline_tasks:
             runner = TaskRunner(settings, services)

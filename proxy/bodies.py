@@ -9,11 +9,13 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
+from proxy.handlers.common import services
 from proxy.multipart import parts
 from services.errors import BadRequest, BodyTooLarge, EmptyUpload, UnsupportedBody
 
 MAX_JSON = 1024 * 1024
 FIELD = "image"
+MAX_ERRORS = 20
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,6 +29,9 @@ async def pictures(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
     if "content-encoding" in request.headers:
         raise UnsupportedBody("Send pictures as they are, without Content-Encoding.", expected="no Content-Encoding")
     if media_type(request) != "multipart/form-data":
+        announced = request.headers.get("content-length", "")
+        if announced.isascii() and announced.isdecimal():
+            services(request).limits.check_bytes(int(announced[:20]))
         yield request.stream()
         return
     found = False
@@ -44,7 +49,7 @@ async def json_body(request: Request, model: type[M]) -> M:
         raise UnsupportedBody("This address takes JSON.", expected="Content-Type: application/json")
     try:
         values = json.loads(await _whole(request), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         reason = str(error) if isinstance(error, _Repeated) else "The body is not well-formed JSON."
         raise BadRequest(reason, expected="a JSON object") from error
     return checked(model, values)
@@ -55,13 +60,14 @@ def checked(model: type[M], values: object) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = [{"field": ".".join(map(str, item["loc"])) or "body", "message": _plain(item["msg"])} for item in error.errors()]
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
+        problems = [{"field": ".".join(map(str, item["loc"])) or "body", "message": _plain(item["msg"])} for item in wrong]
         first = problems[0]
         raise BadRequest(f"{first['field']}: {first['message']}.", errors=problems) from None
 
 
 def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+    return "an object is expected" if "valid dictionary" in message else message.removeprefix("Value error, ")
 
 
 async def form(request: Request) -> FormData:

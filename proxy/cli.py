@@ -63,7 +63,7 @@ def doctor(_: argparse.Namespace) -> None:
 
 def openapi(_: argparse.Namespace) -> None:
     """print the OpenAPI document of the HTTP interface"""
-    settings = _settings()
+    settings = _settings(connecting=False)
     from proxy.routes import document
 
     _say(json.dumps(document(settings.public_url), indent=2, ensure_ascii=False))
@@ -102,14 +102,19 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
-def _settings() -> "Settings":
-    """The settings, or the end of the program with one line that says what is wrong."""
+def _settings(*, connecting: bool = True) -> "Settings":
+    """The settings, or the end of the program with one line that says what is wrong; also with the URLs when they are to be used."""
     from proxy.settings import WrongSetting, load
 
     try:
-        return load()
+        settings = load()
+        if connecting:
+            from proxy.wiring import check_urls
+
+            check_urls(settings)
     except WrongSetting as error:
         _end(str(error), WRONG_SETTING)
+    return settings
 
 
 @contextmanager

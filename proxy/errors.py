@@ -4,6 +4,7 @@ RouteError(ProgImageError)
 ├── NoSuchAddress         no route has this path
 ├── MethodNotAllowed      the path has other methods: allowed
 ├── UriTooLong            path and query are longer than we read: maximum
+├── Stopping              the server ends before the request did
 └── InternalError         a bug of ours
 
 The rest of the tree is in transforms/errors.py, storage/base.py, catalog/errors.py and services/errors.py. docs/errors.md is made from
@@ -51,6 +52,10 @@ class MethodNotAllowed(RouteError):
 
 class UriTooLong(RouteError):
     slug = "uri-too-long"
+
+
+class Stopping(RouteError):
+    slug = "stopping"
 
 
 class InternalError(RouteError):
@@ -129,6 +134,7 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         meaning="Nothing is left after a crop, or the result would be too large: the sentence says what would do.",
     ),
     InternalError: Answer(status=500, title="Internal error", meaning="A bug of ours. Report it with the `request_id`."),
+    Stopping: _later("Server is stopping", "It could not wait any longer for this request to end: send it again."),
     pictures.RenderUnavailable: _later("Rendering unavailable", "No child process can be kept alive."),
     pictures.PoolBusy: _later("Busy", "Too many renders wait already."),
     pictures.RenderTimeout: _later("Render took too long", "The render passed its deadline and was stopped."),

@@ -46,5 +46,7 @@ def parse_path(path: str) -> ImagePath:
     image_id, _, text = (stem if dot else path).partition("/")
     checked_id(image_id)
     if not EXTENSION.fullmatch(extension):
-        raise PlanError("The path does not end in a format.", token=extension[:20], expected="an extension like .webp after the plan")
+        raise PlanError(
+            "The path does not end in a format.", token=(extension if dot else text)[:60], expected="an extension like .webp after the plan"
+        )
     return ImagePath(image_id=image_id, plan=parse(text or NOTHING, extension), extension=extension)

@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
@@ -55,7 +56,9 @@ class LateLines(io.TextIOWrapper):
         """Nothing: whoever writes a line asks for this."""
 
     def write_out(self) -> None:
-        super().flush()
+        """A full disk takes lines, never requests."""
+        with suppress(OSError):
+            super().flush()
 
 
 def late(stream: TextIO) -> LateLines:

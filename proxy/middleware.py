@@ -1,5 +1,6 @@
 """The edge of the application: what every request passes and every answer carries, in one pure ASGI class."""
 
+import asyncio
 import random
 import re
 import time
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from proxy import errors, metrics
-from proxy.errors import UriTooLong
+from proxy.errors import Stopping, UriTooLong
 from proxy.logs import redacted, request_id
 from services.errors import BodyTooLarge
 
@@ -97,6 +98,10 @@ class Edge:
             await self._app(scope, receive if scope["method"] in NO_BODY else self._limited(scope, receive), send)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:
+            # uvicorn does this to what is still under way when the drain is over, and would answer 500 itself.
+            if not exchange.status:
+                await errors.response_to(Stopping("The server is stopping."), None)(scope, receive, send)
         except Exception as error:
             if errors.is_bug(error):
                 log.exception("bug", path=scope["raw_path"].decode("latin-1")[:MAX_URI])

@@ -62,7 +62,7 @@ class StagedOut(Schema):
     media_type: str
     bytes: int
     frames: int
-    expires_at: datetime
+    expires_at: datetime | None = Field(description="when it will be forgotten; null once it is stored")
     url: str
 
 
@@ -72,7 +72,7 @@ class UploadsOut(Schema):
 
 
 class UploadOut(StagedOut):
-    state: Literal["staged", "committed"] = Field(description="committed: the original is stored, and this copy is about to be dropped")
+    state: Literal["staged", "committed"] = Field(description="committed: the original is stored")
 
 
 class RenditionOut(Schema):
@@ -179,8 +179,12 @@ class Presenter:
     def upload(self, upload: Upload) -> StagedOut:
         return StagedOut(**self._upload(upload))
 
-    def upload_state(self, upload: Upload) -> UploadOut:
-        return UploadOut(**self._upload(upload), state="committed" if upload.staged.transferred else "staged")
+    def staged(self, upload: Upload) -> UploadOut:
+        return UploadOut(**self._upload(upload), state="staged")
+
+    def committed(self, image: ImageRecord) -> UploadOut:
+        stored = self.image(image, ()).model_dump(exclude={"variants", "created_at"})
+        return UploadOut(**stored, expires_at=None, state="committed")
 
     def _upload(self, upload: Upload) -> dict[str, Any]:
         facts, staged = upload.facts, upload.staged

@@ -245,10 +245,15 @@ def _given() -> Mapping[str, str]:
 def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0])
+    reason = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else ""
+    return refusal(name, given.get(variable(name), ""), reason)
+
+
+def refusal(name: str, text: str, reason: str = "") -> str:
+    """The line about a field whose text is not accepted."""
     field = Settings.model_fields[name]
-    value = repr(given.get(variable(name), "")[:100]) if field.repr else "(its value is not shown)"
-    reason = first["msg"].removeprefix("Value error, ")
-    own = f" ({reason})" if first["type"] == "value_error" else ""
+    value = repr(text[:100]) if field.repr else "(its value is not shown)"
+    own = f" ({reason})" if reason else ""
     return f"{variable(name)}={value} is not accepted{own}: it takes {accepted(field)}"
 
 

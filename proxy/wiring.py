@@ -8,7 +8,7 @@ from functools import partial
 from catalog.repository import Catalog
 from catalog.session import connect as connect_catalog
 from catalog.session import migrate
-from proxy.settings import Settings
+from proxy.settings import Settings, WrongSetting, refusal
 from services.broker import Tasks, make_broker
 from services.container import Services
 from services.memory import Memory
@@ -48,6 +48,18 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             warm=settings.warm,
             auto_order=settings.auto_order,
         )
+
+
+def check_urls(settings: Settings) -> None:
+    """WrongSetting for a URL that the library behind it does not take; nothing is connected yet."""
+    for name, take in (("database_url", connect_catalog), ("storage_url", lambda _: object_store(settings)), ("redis_url", connect_redis)):
+        text = getattr(settings, name)
+        try:
+            if text:
+                take(text)
+        except Exception as error:
+            # Each library has errors of its own for this, and some quote the password.
+            raise WrongSetting(refusal(name, text)) from error
 
 
 def object_store(settings: Settings) -> ObjectStore:

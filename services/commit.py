@@ -19,7 +19,7 @@ from services.errors import ExpiredImage, UncommittableImage
 from services.ids import facts_key, original_key
 from services.stage import missing
 from services.values import KnownImage
-from storage.base import DigestConflict, StagedImage, StorageUnavailable
+from storage.base import DigestConflict, NotStored, StagedImage, StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -100,12 +100,17 @@ async def carry_out(services: Services, reservation: Reservation) -> None:
         async with limit:
             await _transfer(services, image)
 
-    await asyncio.gather(*(transfer(image) for image in pending))
+    try:
+        await asyncio.gather(*(transfer(image) for image in pending))
+    except ExpiredImage:
+        await erase_all(services, await services.catalog.abandon(reservation))
+        raise
     warm = await services.catalog.confirm(reservation)
     # All of it is acknowledged from here on: nothing that fails now may turn the answer into an error.
-    for image in pending:
+    for image in reservation.images:
         services.memory.forget(image.id)
-    await _tell_staging(services, pending)
+    # Those too that were stored before: a copy that was uploaded anew must not outlive the picture.
+    await _tell_staging(services, reservation.images)
     await outbox.send(services, warm)
 
 
@@ -113,17 +118,30 @@ async def _tell_staging(services: Services, images: Sequence[ImageRecord]) -> No
     try:
         for image in images:
             await services.staging.mark_transferred(image.id)
-    except StorageUnavailable as error:
+    except StorageError as error:
         log.warning("staging_not_told", reason=str(error))
 
 
 async def _transfer(services: Services, image: ImageRecord) -> None:
     """Steps (b) and (c) for one image."""
-    data = await services.staging.read(image.id)
+    data = await _staged_bytes(services, image.id)
+    if data is None:
+        return
     known = KnownImage.from_record(image)
     await services.store.put(image.place, data, sha256=image.sha256, metadata=_metadata(known))
     await services.store.verify(image.place, size=image.bytes, sha256=image.sha256)
     await put_facts(services, known)
+
+
+async def _staged_bytes(services: Services, image_id: str) -> bytes | None:
+    """The bytes to store, or None when another commit has stored them meanwhile; ExpiredImage when they are nowhere."""
+    try:
+        return await services.staging.read(image_id)
+    except NotStored as error:
+        record = await services.catalog.image(image_id)
+        if record and record.state == "ready":
+            return None
+        raise ExpiredImage(f"The upload {image_id} has expired: upload the picture again.", image=image_id) from error
 
 
 def _metadata(known: KnownImage) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Deliver: the bytes of a variant, from memory, from the store or by building it now."""
 
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.records import VariantRecord
 from services.container import Services
 from services.ids import variant_key
+from services.scratch import scratch_file
 from services.stage import missing
 from services.values import Built, KnownImage, Timings, Variant
 from storage.base import DigestConflict, NotStored, StorageUnavailable
@@ -104,7 +104,7 @@ def _variant(data: bytes, resolved: Resolved) -> Variant:
 
 async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
     began = perf_counter()
-    async with _original_path(services, known) as path:
+    async with original_path(services, known) as path:
         fetched = perf_counter()
         rendition = await services.pool.run(execute, resolved.plan, path, known.facts, services.limits)
     rendered = perf_counter()
@@ -137,23 +137,18 @@ async def record(services: Services, known: KnownImage, resolved: Resolved, vari
 
 
 @asynccontextmanager
-async def _original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
-    """A file with the original, for a decoder."""
+async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
+    """A file with the original: for a decoder, or to be sent to somebody who reads slowly."""
     if known.place is not None:
         async with _promised(services, known), services.store.local(known.place) as path:
             yield path
         return
-    data = await original(services, known)
-    with tempfile.NamedTemporaryFile(prefix="progimage-staged-") as file:
+    async with _promised(services, known):
+        data = await services.staging.read(known.id)
+    with scratch_file() as file:
         await anyio.to_thread.run_sync(file.write, data)
         file.flush()
         yield Path(file.name)
-
-
-async def original(services: Services, known: KnownImage) -> bytes:
-    """The original, byte for byte."""
-    async with _promised(services, known):
-        return await (services.store.get(known.place) if known.place is not None else services.staging.read(known.id))
 
 
 @asynccontextmanager

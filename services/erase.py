@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from catalog.records import ImageRecord
 from services.container import Services
 from services.ids import facts_key, variants_prefix
+from transforms.errors import ProgImageError
+
+log = structlog.get_logger(__name__)
 
 
 async def delete_product(services: Services, product_id: str) -> list[str]:
@@ -18,8 +23,12 @@ async def delete_image(services: Services, image_id: str) -> list[str]:
 
 
 async def erase_all(services: Services, images: Sequence[ImageRecord]) -> list[str]:
+    """Erase images that are marked; what cannot be done now is left to the relay, for the rows say so already."""
     for image in images:
-        await erase(services, image.id)
+        try:
+            await erase(services, image.id)
+        except ProgImageError as error:
+            log.warning("erased_later", image=image.id, reason=str(error))
     return [image.id for image in images]
 
 

@@ -7,7 +7,7 @@ import structlog
 from catalog.errors import CatalogUnavailable
 from catalog.records import OutboxMessage
 from services.container import Services
-from storage.base import StorageUnavailable
+from storage.base import StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -20,5 +20,5 @@ async def send(services: Services, messages: Sequence[OutboxMessage]) -> None:
         for message in messages:
             await services.tasks.send(message)
         await services.catalog.mark_sent([message.id for message in messages])
-    except (StorageUnavailable, CatalogUnavailable) as error:
+    except (StorageError, CatalogUnavailable) as error:
         log.warning("outbox_not_sent", messages=len(messages), reason=str(error))

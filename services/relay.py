@@ -7,7 +7,6 @@ import structlog
 from catalog.records import OutboxMessage
 from services import commit, erase, outbox
 from services.container import Services
-from storage.base import NotStored
 from transforms.errors import ProgImageError
 
 log = structlog.get_logger(__name__)
@@ -19,8 +18,8 @@ GRACE = timedelta(seconds=60)
 
 async def relay(services: Services) -> None:
     """Safe at any time and from several processes. What fails is left for the next time."""
-    await outbox.send(services, await services.catalog.unsent(["warm"], limit=AT_ONCE, older_than=GRACE))
-    for message in await services.catalog.unsent(["commit", "erase"], limit=AT_ONCE, older_than=GRACE):
+    await outbox.send(services, await services.catalog.open_messages(["warm"], limit=AT_ONCE, older_than=GRACE))
+    for message in await services.catalog.open_messages(["commit", "erase"], limit=AT_ONCE, older_than=GRACE):
         try:
             await (_finish_commit(services, message) if message.kind == "commit" else erase.erase(services, message.subject))
         except ProgImageError as error:
@@ -28,12 +27,7 @@ async def relay(services: Services) -> None:
 
 
 async def _finish_commit(services: Services, message: OutboxMessage) -> None:
-    """Store what the cut-off commit did not; when its bytes are gone from staging, it is given up."""
+    """Store what the cut-off commit did not; one whose bytes are gone from staging gives itself up."""
     reservation = await services.catalog.resume(message.id)
-    if reservation is None:
-        return
-    try:
+    if reservation:
         await commit.carry_out(services, reservation)
-    except NotStored:
-        log.warning("commit_given_up", product=reservation.product_id)
-        await erase.erase_all(services, await services.catalog.abandon(reservation))

@@ -1,7 +1,6 @@
 """Upload: bytes stream into staging while they are hashed and counted, then a child proves the picture whole."""
 
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import anyio
 from services.container import Services
 from services.errors import EmptyUpload, ExpiredImage, UnknownImage
 from services.ids import image_id
+from services.scratch import scratch_file
 from storage.base import StagedImage
 from transforms.engine import verify
 from transforms.errors import LimitExceeded, RenderTimeout
@@ -36,7 +36,7 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
     """
     token = await services.staging.create()
     try:
-        with tempfile.NamedTemporaryFile(prefix="progimage-upload-") as spool:
+        with scratch_file() as spool:
             digest = await _receive(services, token, chunks, spool)
             facts = await _prove(services, Path(spool.name))
         staged = await services.staging.finish(token, image_id(digest), sha256=digest, facts=facts.to_json())

@@ -97,8 +97,8 @@ class LocalStore:
             size, digest = _copy(source, file)
             if digest != sha256:
                 raise conflict(key, "The bytes are not those of the digest that came with them.")
-            if durable:
-                os.fsync(file.fileno())
+            # Also where the object need not survive: it must never be there without its bytes.
+            os.fdatasync(file.fileno())
             created = _link(temporary, path)
             if not created and (path.stat().st_size != size or sha256_of(path) != sha256):
                 raise conflict(key, "Other bytes are stored in this place already.")

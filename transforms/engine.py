@@ -237,5 +237,6 @@ def _translated() -> Iterator[None]:
         yield
     except pyvips.Error as error:
         if "not a known file format" in str(error):
-            raise UnsupportedFormat("The libvips of this server cannot read this kind of picture.") from error
+            reason = "This kind of picture cannot be read here, though its format is accepted: an animated AVIF, for example."
+            raise UnsupportedFormat(reason) from error
         raise BrokenImage("The picture is damaged or incomplete: it cannot be decoded to its end.") from error

@@ -55,7 +55,7 @@ class Limits:
     def check_bytes(self, count: int) -> None:
         """TooManyBytes when an upload is larger than accepted."""
         if count > self.upload_bytes:
-            message = f"The upload has {count} bytes; at most {self.upload_bytes} are accepted."
+            message = f"The picture has {count} bytes or more; at most {self.upload_bytes} are accepted."
             raise TooManyBytes(message, limit="upload_bytes", value=count, maximum=self.upload_bytes)
 
     def check_type(self, sniffed: str | None) -> None:

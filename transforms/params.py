@@ -2,7 +2,7 @@
 
 The text of a parameter is its name, then a number that follows directly or values that follow underscores (urls.md, grammar). A convertor
 sees the number and the values apart: `trim10_equal` is number "10" and values ("equal",). It raises ValueError for what it does
-not accept; `expected` finishes the sentence "expected …".
+not accept; `expected` finishes the sentence "expected …". One that knows words says them as `words`, for hints.
 """
 
 from dataclasses import dataclass

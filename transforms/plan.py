@@ -11,7 +11,7 @@ import base64
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -124,8 +124,7 @@ def _output_format(extension: str) -> Format | None:
     if extension == AUTO or (format and format.writable):
         return format
     known = [*(name for name, known in FORMATS.items() if known.writable), AUTO]
-    nearest = next(iter(difflib.get_close_matches(extension, known, n=1)), None)
-    hint = f" Did you mean {nearest!r}?" if nearest else ""
+    nearest, hint = _hint(_nearest(extension.lower(), [*known, "jpeg"]))
     sentence = f"{extension[:MAX_SHOWN]!r} is no output format; there are {', '.join(known)}.{hint}"
     raise PlanError(sentence, token=extension[:MAX_SHOWN], expected=known, nearest=nearest)
 
@@ -154,13 +153,27 @@ def _parse_token(token: str, format: Format | None) -> tuple[str, object]:
     with suppress(ValueError):
         if match:
             return name, convertor.parse(match[2], tuple(match[3].split("_")[1:]))
-    raise PlanError(f"{shown!r}: expected {convertor.expected} after {name!r}.", token=shown, expected=convertor.expected)
+    word = _nearest(token.removeprefix(name).lstrip("_"), getattr(convertor, "words", ()))
+    nearest, hint = _hint(word and f"{name}_{word}")
+    raise PlanError(
+        f"{shown!r}: expected {convertor.expected} after {name!r}.{hint}", token=shown, expected=convertor.expected, nearest=nearest
+    )
 
 
 def _unknown(shown: str, name: str) -> PlanError:
-    nearest = next(iter(difflib.get_close_matches(name[:MAX_SHOWN], registry(), n=1, cutoff=0.5)), None)
-    hint = f" Did you mean {nearest!r}?" if nearest else ""
+    if not shown:
+        return PlanError("There is a comma too many: an operation is missing.", token="", expected=list(registry()))
+    # People write names out: width, height, quality, gravity.
+    nearest, hint = _hint(_nearest(name, registry()) or (name[:1] if name[:1] in registry() else None))
     return PlanError(f"{shown!r} is no operation.{hint}", token=shown, expected=list(registry()), nearest=nearest)
+
+
+def _nearest(text: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(text[:MAX_SHOWN], list(known), n=1)), None)
+
+
+def _hint(nearest: str | None) -> tuple[str | None, str]:
+    return nearest, f" Did you mean {nearest!r}?" if nearest else ""
 
 
 def _text_of(option: OutputOption) -> str:

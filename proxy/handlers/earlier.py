@@ -22,6 +22,7 @@ from proxy.handlers.contract import (
 )
 from proxy.handlers.images import as_json, presented, store_pictures, stored
 from proxy.handlers.pictures import original
+from proxy.handlers.queries import next_url
 from proxy.http import prefers
 from proxy.schemas import EarlierFormOut, EarlierUploadOut, ImageOut
 from services.errors import BadRequest, UnknownImage
@@ -58,11 +59,14 @@ async def download(request: Request) -> Response:
     """A page with one image, or with all stored images of some types; a click downloads."""
     wanted, extensions = request.query_params.get("id"), request.query_params.get("exts")
     if wanted:
-        return pages.render("download.html", images=await presented(request, [await stored(request, checked_id(wanted))]))
+        return pages.render("download.html", images=await presented(request, [await stored(request, checked_id(wanted))]), more=None)
     if not extensions:
         raise BadRequest("Say which images: ?id=… or ?exts=jpeg,png.", expected="id or exts")
-    page = await services(request).catalog.list_images(limit=MAX_SHOWN, formats=_formats(extensions))
-    return pages.render("download.html", images=await presented(request, page.items))
+    page = await services(request).catalog.list_images(
+        limit=MAX_SHOWN, cursor=request.query_params.get("cursor"), formats=_formats(extensions)
+    )
+    more = next_url(request, page.next_cursor)
+    return pages.render("download.html", images=await presented(request, page.items), more=more)
 
 
 def _formats(extensions: str) -> list[str]:

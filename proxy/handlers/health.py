@@ -35,8 +35,8 @@ async def _wedged(pool: RenderPool) -> str | None:
         return None
     try:
         await asyncio.wait_for(pool.run(self_test), READY_SECONDS)
-    except PoolBusy:
+    except (PoolBusy, TimeoutError):
         return None if pool.last_success > time.monotonic() - FRESH_SECONDS else "rendering is stuck"
-    except (TimeoutError, RenderUnavailable, ImageError) as error:
+    except (RenderUnavailable, ImageError) as error:
         return f"rendering fails: {type(error).__name__}"
     return None

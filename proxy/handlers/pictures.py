@@ -1,9 +1,14 @@
 """Pictures: `/img/…`, from the text of the URL to the bytes of the answer (http.md, the order of a request)."""
 
 import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TypeAlias
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from proxy import metrics
 from proxy.endpoint import Endpoint, Parameter
@@ -14,10 +19,17 @@ from proxy.image_path import ImagePath, parse_path
 from services import deliver, known
 from services.container import Services
 from services.errors import BadRequest, RemoteOff
+from services.ids import is_image_id
 from services.values import KnownImage, Timings
+from storage.base import StorageUnavailable
 from transforms.errors import ImpossibleOutput, PlanError
 from transforms.formats import FORMATS
 from transforms.plan import Plan
+
+CHUNK = 256 * 1024
+
+# The first byte, and the one after the last.
+Part: TypeAlias = tuple[int, int]
 
 
 async def picture(request: Request) -> Response:
@@ -33,7 +45,7 @@ async def picture(request: Request) -> Response:
 
 
 def _no_remote(path: str) -> BadRequest | RemoteOff:
-    if "/" in path:
+    if is_image_id(path.partition("/")[0].partition(".")[0]):
         return BadRequest("A path with an id takes no `url`: a picture is stored or remote, not both.", expected="an id or a url")
     return RemoteOff("Remote pictures are off on this server.")
 
@@ -48,7 +60,10 @@ async def _original(held: Services, request: Request, image: KnownImage) -> Resp
     headers = picture_headers(f"{image.id}.{image.facts.format}", image.facts.format, image.etag, staged=image.staged)
     if matches(request.headers.get("if-none-match"), image.etag):
         return unchanged(headers)
-    return bytes_answer(request, await deliver.original(held, image), image.etag, headers)
+    status, part, told = _part(request, image.bytes, image.etag, headers)
+    if part is None or request.method == "HEAD":
+        return PictureResponse(status, b"", told)
+    return FileResponse(status, part, told, deliver.original_path(held, image))
 
 
 async def _variant(held: Services, request: Request, asked: ImagePath, plan: Plan, image: KnownImage) -> Response:
@@ -78,8 +93,27 @@ class PictureResponse(Response):
     """Bytes with headers that are encoded already: Starlette's own way of making them costs a tenth of a hit."""
 
     def __init__(self, status: int, data: bytes, headers: Headers) -> None:
-        length = encoded(content_length=str(len(data))) if status != 304 else ()
-        self.status_code, self.body, self.raw_headers, self.background = status, data, [*headers, *length], None
+        self.status_code, self.body, self.raw_headers, self.background = status, data, list(headers), None
+
+
+class FileResponse(Response):
+    """A part of a file, sent as fast as the client reads and never held whole; the context makes the file."""
+
+    def __init__(self, status: int, part: Part, headers: Headers, file: AbstractAsyncContextManager[Path]) -> None:
+        self.status_code, self.raw_headers, self.background = status, list(headers), None
+        self._part, self._file = part, file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first, end = self._part
+        async with self._file as path, await anyio.open_file(path, "rb") as file:
+            await file.seek(first)
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            while first < end:
+                chunk = await file.read(min(CHUNK, end - first))
+                first += len(chunk)
+                if not chunk:
+                    raise StorageUnavailable("The original is shorter than it was.")
+                await send({"type": "http.response.body", "body": chunk, "more_body": first < end})
 
 
 def unchanged(headers: Headers) -> Response:
@@ -88,17 +122,21 @@ def unchanged(headers: Headers) -> Response:
 
 def bytes_answer(request: Request, data: bytes, etag: str, headers: Headers) -> Response:
     """The bytes, or the part of them that was asked for."""
-    asked = request.headers.get("range")
-    if asked is None or request.method != "GET":
-        return PictureResponse(200, data, headers)
+    status, part, told = _part(request, len(data), etag, headers)
+    return PictureResponse(status, data if status == 200 else data[slice(*part)] if part else b"", told)
+
+
+def _part(request: Request, length: int, etag: str, headers: Headers) -> tuple[int, Part | None, Headers]:
+    """Status, part and headers of the answer about so many bytes; no part when there is none to send."""
+    asked = request.headers.get("range") if request.method == "GET" else None
     try:
-        part = byte_range(asked, request.headers.get("if-range"), etag, len(data))
+        part = byte_range(asked, request.headers.get("if-range"), etag, length)
     except Unsatisfiable:
-        return PictureResponse(416, b"", encoded(content_range=f"bytes */{len(data)}", cache_control=NO_STORE))
+        return 416, None, encoded(content_range=f"bytes */{length}", cache_control=NO_STORE, content_length="0")
     if part is None:
-        return PictureResponse(200, data, headers)
+        return 200, (0, length), (*headers, *encoded(content_length=str(length)))
     first, end = part
-    return PictureResponse(206, data[first:end], (*headers, *encoded(content_range=f"bytes {first}-{end - 1}/{len(data)}")))
+    return 206, part, (*headers, *encoded(content_range=f"bytes {first}-{end - 1}/{length}", content_length=str(end - first)))
 
 
 PLAN = Parameter(name="plan", place="path", description="what to do: operations with commas, stages with slashes", example="w256")
@@ -122,13 +160,13 @@ ENDPOINTS = tuple(
         errors=kinds,
     )
     for template, summary, parameters, headers, kinds in (
-        ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (RemoteOff, *READ)),
+        ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, *READ)),
         (
             "/img/{id}.{ext}",
             "The whole picture in another format",
             (EXTENSION,),
             VARIANT_HEADERS,
-            (PlanError, RemoteOff, ImpossibleOutput, *READ, *RENDER),
+            (PlanError, BadRequest, RemoteOff, ImpossibleOutput, *READ, *RENDER),
         ),
         (
             "/img/{id}/{plan}.{ext}",

@@ -7,6 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from proxy.bodies import checked
+from proxy.handlers.common import shell
 from proxy.handlers.contract import MAX_LIMIT
 from proxy.schemas import PRINTABLE, Price, Schema
 
@@ -31,7 +32,7 @@ def query(request: Request, model: type[Q]) -> Q:
 
 
 def next_url(request: Request, cursor: str | None) -> str | None:
-    """This request's URL, turned to the next page."""
+    """The URL of this request, turned to the next page."""
     if cursor is None:
         return None
-    return f"{request.url.path}?{urlencode({**request.query_params, 'cursor': cursor})}"
+    return f"{shell(request).presenter.base}{request.url.path}?{urlencode({**request.query_params, 'cursor': cursor})}"

@@ -9,14 +9,21 @@ from proxy.endpoint import Endpoint, Reply
 from proxy.handlers.common import answer, image_id, services, shell, wants_page
 from proxy.handlers.contract import ACCEPT, HTML, PICTURES, READ, UPLOAD, json_reply
 from proxy.schemas import UploadOut, UploadsOut
-from services.errors import UnknownImage
+from services.errors import EmptyUpload, UnknownImage
 from services.stage import Upload, stage, staged_image
 from storage.base import StorageUnavailable
+from transforms.errors import ImageError
 
 
 async def receive(request: Request) -> list[Upload]:
     """Stage all pictures of a request."""
-    uploads = [await stage(services(request), chunks) async for chunks in pictures(request)]
+    uploads = []
+    async for chunks in pictures(request):
+        try:
+            uploads.append(await stage(services(request), chunks))
+        except (ImageError, EmptyUpload) as error:
+            error.facts["picture"] = len(uploads) + 1
+            raise
     metrics.staged(sum(upload.staged.bytes for upload in uploads))
     return uploads
 
@@ -33,8 +40,11 @@ async def create(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    upload = await staged_image(services(request), image_id(request))
-    return answer(shell(request).presenter.upload_state(upload))
+    held, presenter = services(request), shell(request).presenter
+    record = await held.catalog.image(image_id(request))
+    if record and record.state == "ready":
+        return answer(presenter.committed(record))
+    return answer(presenter.staged(await staged_image(held, image_id(request))))
 
 
 async def drop(request: Request) -> Response:

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 HERE = Path(__file__).parent
-POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+# Pictures may come from the host of PROGIMAGE_PUBLIC_URL.
+POLICY = "default-src 'none'; img-src *; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
 @cache

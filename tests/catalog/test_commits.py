@@ -31,8 +31,8 @@ async def test_a_confirmed_image_is_ready_and_to_be_warmed(catalog: Catalog) -> 
     original = an_original()
     warm = await catalog.confirm(await catalog.reserve([original], standalone=True))
     assert [(message.kind, message.subject) for message in warm] == [("warm", original.id)]
-    assert await catalog.unsent(["warm"], limit=10) == warm
-    assert await catalog.unsent(["commit"], limit=10) == []
+    assert await catalog.open_messages(["warm"], limit=10) == warm
+    assert await catalog.open_messages(["commit"], limit=10) == []
     assert ids((await catalog.list_images(limit=10)).items) == [original.id]
 
 
@@ -91,7 +91,7 @@ async def test_an_image_with_neither_row_nor_original_is_named_and_nothing_is_re
     assert raised.value.facts == {"images": ["unheard-of"]}
     assert await catalog.image(original.id) is None
     assert not await catalog.repeated(draft)
-    assert await catalog.unsent(["commit"], limit=10) == []
+    assert await catalog.open_messages(["commit"], limit=10) == []
 
 
 async def test_an_image_that_is_being_deleted_cannot_be_reserved_until_it_is_gone(catalog: Catalog) -> None:
@@ -155,7 +155,7 @@ async def test_a_commit_that_was_cut_off_can_be_taken_up_from_its_message(catalo
     originals = [an_original("zz"), an_original("aa")]
     for draft in (None, a_draft()):
         reservation = await catalog.reserve(originals, standalone=draft is None, draft=draft)
-        (message,) = await catalog.unsent(["commit"], limit=10)
+        (message,) = await catalog.open_messages(["commit"], limit=10)
         assert await catalog.resume(message.id) == reservation
         await catalog.confirm(reservation)
         assert await catalog.resume(message.id) is None
@@ -171,7 +171,7 @@ async def test_a_commit_that_is_given_up_leaves_nothing_but_the_bytes_to_erase(c
     reservation = await catalog.reserve([original], draft=draft, image_ids=[original.id, stored.id])
     assert ids(await catalog.abandon(reservation)) == [original.id]
     assert not await catalog.repeated(draft)
-    assert [message.subject for message in await catalog.unsent(["erase", "commit"], limit=10)] == [original.id]
+    assert [message.subject for message in await catalog.open_messages(["erase", "commit"], limit=10)] == [original.id]
     assert await state_of(catalog, stored.id) == "ready"
     with pytest.raises(NotFound):
         await catalog.confirm(reservation)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 async def test_times_are_aware_and_in_utc(catalog: Catalog) -> None:
     before = datetime.now(UTC)
     image, product = await a_stored_image(catalog), await a_product(catalog)
-    (message,) = await catalog.unsent(["warm"], limit=1)
+    (message,) = await catalog.open_messages(["warm"], limit=1)
     for time in (image.created_at, product.created_at, message.created_at):
         assert time.tzinfo == UTC
         assert before <= time <= datetime.now(UTC)
@@ -49,14 +49,14 @@ async def test_a_deleted_image_is_deleting_until_it_is_erased(catalog: Catalog) 
     await catalog.record_variant(a_variant(image.id))
     assert (await catalog.delete_image(image.id)).state == "deleting"
     assert (await catalog.list_images(limit=10)).items == ()
-    assert [message.subject for message in await catalog.unsent(["erase"], limit=10)] == [image.id]
+    assert [message.subject for message in await catalog.open_messages(["erase"], limit=10)] == [image.id]
     with pytest.raises(NotFound):
         await catalog.delete_image(image.id)
     for _ in range(2):
         await catalog.erase(image.id)
         assert await catalog.image(image.id) is None
     assert await catalog.variants([image.id]) == {image.id: []}
-    assert await catalog.unsent(["erase", "warm"], limit=10) == []
+    assert await catalog.open_messages(["erase", "warm"], limit=10) == []
 
 
 async def test_an_image_that_is_not_deleting_is_not_erased(catalog: Catalog) -> None:
@@ -100,19 +100,19 @@ async def test_a_variant_of_a_pending_image_is_recorded(catalog: Catalog) -> Non
 
 async def test_messages_wait_oldest_first_until_they_are_sent_and_finished(catalog: Catalog) -> None:
     images = [await a_stored_image(catalog) for _ in range(3)]
-    messages = await catalog.unsent(["warm"], limit=10)
+    messages = await catalog.open_messages(["warm"], limit=10)
     assert [message.subject for message in messages] == ids(images)
-    assert await catalog.unsent(["warm"], limit=2) == messages[:2]
-    assert await catalog.unsent(["erase"], limit=10) == []
+    assert await catalog.open_messages(["warm"], limit=2) == messages[:2]
+    assert await catalog.open_messages(["erase"], limit=10) == []
     await catalog.mark_sent([messages[0].id])
-    assert await catalog.unsent(["warm"], limit=10) == messages[1:]
+    assert await catalog.open_messages(["warm"], limit=10) == messages[1:]
     for _ in range(2):
         await catalog.finish(messages[1].id)
     await catalog.mark_sent([])
-    assert await catalog.unsent(["warm"], limit=10) == messages[2:]
+    assert await catalog.open_messages(["warm"], limit=10) == messages[2:]
 
 
 async def test_young_messages_are_left_to_those_who_posted_them(catalog: Catalog) -> None:
     await a_stored_image(catalog)
-    assert await catalog.unsent(["warm"], limit=10, older_than=timedelta(minutes=1)) == []
-    assert len(await catalog.unsent(["warm"], limit=10, older_than=timedelta(minutes=-1))) == 1
+    assert await catalog.open_messages(["warm"], limit=10, older_than=timedelta(minutes=1)) == []
+    assert len(await catalog.open_messages(["warm"], limit=10, older_than=timedelta(minutes=-1))) == 1

@@ -115,7 +115,7 @@ async def test_a_deleted_product_takes_images_along_that_nothing_else_keeps(cata
     orphans = await catalog.delete_product(draft.id)
     assert [(image.id, image.state, image.place) for image in orphans] == [(own.id, "deleting", own.place)]
     assert await catalog.product(draft.id) is None
-    assert [message.subject for message in await catalog.unsent(["erase"], limit=10)] == [own.id]
+    assert [message.subject for message in await catalog.open_messages(["erase"], limit=10)] == [own.id]
     assert await state_of(catalog, standalone.id) == "ready"
     assert ids((await catalog.require_product(other.id)).images) == [shared.id]
     assert ids(await catalog.delete_product(other.id)) == [shared.id]

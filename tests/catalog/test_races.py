@@ -41,8 +41,8 @@ async def test_many_commits_of_the_same_images_in_any_order_all_succeed(catalog:
     await asyncio.gather(*(create(catalog, draft, order) for draft, order in zip(drafts, orders, strict=True)))
     for draft, order in zip(drafts, orders, strict=True):
         assert ids((await catalog.require_product(draft.id)).images) == [original.id for original in order]
-    assert len(await catalog.unsent(["warm"], limit=100)) == len(originals)
-    assert await catalog.unsent(["commit"], limit=100) == []
+    assert len(await catalog.open_messages(["warm"], limit=100)) == len(originals)
+    assert await catalog.open_messages(["commit"], limit=100) == []
 
 
 async def test_one_idempotency_key_makes_one_product(catalog: Catalog) -> None:
@@ -138,7 +138,7 @@ async def test_two_who_delete_one_product_get_its_images_once(catalog: Catalog) 
     product = await a_product(catalog, [an_original()])
     results = await asyncio.gather(*(outcome(catalog.delete_product(product.id)) for _ in range(2)))
     assert sorted(results) == ["NotFound", "done"]
-    assert len(await catalog.unsent(["erase"], limit=10)) == 1
+    assert len(await catalog.open_messages(["erase"], limit=10)) == 1
 
 
 async def test_products_that_swap_images_do_not_wait_in_a_circle(catalog: Catalog) -> None:

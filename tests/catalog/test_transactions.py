@@ -177,7 +177,7 @@ async def test_a_failure_leaves_nothing_behind(engine: AsyncEngine) -> None:
 
     with pytest.raises(RuntimeError):
         await Transactions(engine).write(fail)
-    assert await Catalog(engine).unsent(["warm"], limit=10) == []
+    assert await Catalog(engine).open_messages(["warm"], limit=10) == []
 
 
 async def test_our_own_mistakes_are_not_hidden(engine: AsyncEngine) -> None:

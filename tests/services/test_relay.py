@@ -62,7 +62,7 @@ async def test_a_commit_that_was_cut_off_is_finished(services: Services) -> None
     await relay.relay(services)
     product = await services.catalog.require_product(product_id)
     assert await services.store.get(product.images[0].place)
-    assert await services.catalog.unsent(["commit"], limit=9) == []
+    assert await services.catalog.open_messages(["commit"], limit=9) == []
 
 
 async def test_a_commit_whose_bytes_are_gone_is_given_up(services: Services) -> None:

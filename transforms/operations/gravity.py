@@ -37,6 +37,10 @@ SMART = ("attention", "entropy")
 class GravityText:
     expected: str = f"one of {', '.join(f'_{word}' for word in (*COMPASS, *SMART))}, or a point like _0.3_0.7 (shares of width and height)"
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        return (*COMPASS, *SMART)
+
     def parse(self, number: str | None, values: tuple[str, ...]) -> Point | str:
         match values:
             case (word,) if number is None and word in COMPASS:
