@@ -49,13 +49,10 @@ def create_app(settings: Settings) -> ASGIApp:
     async def lifespan(_: Router) -> AsyncIterator[State]:
         lifecycle = Lifecycle()
         presenter = Presenter(base=settings.public_url)
-        try:
-            async with build(settings) as services, background(settings, services, lines):
-                await services.pool.warm_up()
-                _drain_on_sigterm(lifecycle, settings.drain_notice)
-                yield {"shell": Shell(services=services, settings=settings, presenter=presenter, lifecycle=lifecycle)}
-        finally:
-            lines.write_out()
+        async with build(settings) as services, background(settings, services, lines):
+            await services.pool.warm_up()
+            _drain_on_sigterm(lifecycle, settings.drain_notice)
+            yield {"shell": Shell(services=services, settings=settings, presenter=presenter, lifecycle=lifecycle)}
 
     return Edge(Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False), max_body=settings.max_body)
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from catalog.session import connect, revision_state
-from proxy.server import with_redis
+from proxy.server import CannotStart, with_redis
 from proxy.settings import PREFIX, Settings, WrongSetting, load
 from proxy.wiring import object_store, render_pool, uploads
 from transforms.engine import self_test, supported_formats
@@ -64,7 +64,7 @@ async def _examine(check: Check, settings: Settings) -> Finding:
         return Finding(name=check.name, detail=await asyncio.wait_for(check.look(settings), SECONDS))
     except TimeoutError:
         return Finding(name=check.name, detail=f"no answer within {SECONDS} s", mend=check.mend)
-    except (ProgImageError, Sick, OSError, ValueError) as error:
+    except (ProgImageError, CannotStart, Sick, OSError, ValueError) as error:
         return Finding(name=check.name, detail=str(error), mend=check.mend)
 
 

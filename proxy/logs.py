@@ -1,7 +1,9 @@
 """Logs: one JSON line an event (or coloured text on a terminal) to stderr, each with the id of its request."""
 
+import atexit
 import io
 import logging
+import os
 import re
 import sys
 from contextlib import suppress
@@ -62,8 +64,10 @@ class LateLines(io.TextIOWrapper):
 
 
 def late(stream: TextIO) -> LateLines:
-    """The same file, late. Somebody must call `write_out` now and then, and at the end."""
-    return LateLines(open(stream.fileno(), "wb", LATE_BYTES, closefd=False), encoding="utf-8", errors="backslashreplace")
+    """The same file, late. Somebody must call `write_out` now and then; the end of the process does."""
+    lines = LateLines(os.fdopen(stream.fileno(), "wb", LATE_BYTES, closefd=False), encoding="utf-8", errors="backslashreplace")
+    atexit.register(lines.write_out)
+    return lines
 
 
 def _ending(log_format: str, stream: TextIO) -> list[Processor]:

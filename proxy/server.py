@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from catalog.session import connect, migrate
 from proxy.settings import Settings, variable
+from proxy.wiring import object_store, uploads
 from services.embedded import EmbeddedRedis
 
 BACKLOG = 2048
@@ -67,7 +68,7 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
         if workers > 1:
             os.environ[METRICS_FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="progimage-metrics-"))
         _hand_down(settings)
-        asyncio.run(_migrate(settings))
+        asyncio.run(_prepare(settings))
         config = uvicorn.Config(
             "proxy.app:factory",
             factory=True,
@@ -88,13 +89,17 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
         _run(config, listener, lambda: announce(welcome))
 
 
-async def _migrate(settings: Settings) -> None:
-    """Here, before there are several processes that would all begin with it; and a database that is away is one line here."""
-    engine = connect(settings.database_url)
+async def _prepare(settings: Settings) -> None:
+    """Here, before there are several processes that would all begin with it; and a server that is away is one line here."""
+    engine, store, staging = connect(settings.database_url), object_store(settings), uploads(settings)
     try:
         await migrate(engine)
+        await store.prepare()
+        await staging.check()
     finally:
         await engine.dispose()
+        await store.close()
+        await staging.close()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
