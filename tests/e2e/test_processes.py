@@ -1,6 +1,7 @@
 """What happens to work when processes end: a worker that is killed, a server that is told to stop, one that is killed."""
 
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,18 @@ def test_sigterm_is_said_on_readyz_and_what_is_under_way_ends_well(tmp_path: Pat
             assert slow.result().status_code == 200
         app.process.wait(20)
         assert app.process.returncode in (0, -signal.SIGTERM)
+
+
+def test_a_request_that_does_not_end_is_told_so_when_the_drain_is_over(tmp_path: Path) -> None:
+    with progimage_server(tmp_path, {"PROGIMAGE_DRAIN": "1", "PROGIMAGE_DRAIN_NOTICE": "0"}) as app:
+        host, port = app.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as stalled:
+            stalled.sendall(b"POST /uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n\xff\xd8\xff")
+            time.sleep(0.3)
+            app.process.send_signal(signal.SIGTERM)
+            answer = stalled.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"/problems/stopping" in answer
 
 
 def test_what_was_staged_survives_a_killed_server(tmp_path: Path) -> None:
