@@ -7,7 +7,8 @@ RouteError(ProgImageError)
 ├── Stopping              the server ends before the request did
 └── InternalError         a bug of ours
 
-The rest of the tree is in transforms/errors.py, storage/base.py, catalog/errors.py and services/errors.py. docs/errors.md is made from
+The rest of the tree is in proxy/http.py (Unsatisfiable),
+transforms/errors.py, storage/base.py, catalog/errors.py and services/errors.py. docs/errors.md is made from
 the table (proxy/reference.py).
 """
 
@@ -23,7 +24,7 @@ from starlette.responses import Response
 
 from catalog import errors as catalog
 from proxy import metrics, pages
-from proxy.http import NO_STORE, prefers
+from proxy.http import NO_STORE, Unsatisfiable, prefers
 from proxy.logs import request_id
 from services import errors as requests
 from storage import base as storage
@@ -125,6 +126,9 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
     requests.UnsupportedBody: Answer(
         status=415, title="Body of the wrong type", meaning="This address takes other media types or encodings: `expected`."
     ),
+    Unsatisfiable: Answer(
+        status=416, title="Range not satisfiable", meaning="The range begins behind the last byte: `length` is how many there are."
+    ),
     pictures.LimitExceeded: Answer(status=422, title="Over a limit", meaning="The picture's `limit` has a `value` above `maximum`."),
     pictures.BrokenImage: Answer(status=422, title="Damaged picture", meaning="Its type is known and its bytes are damaged or cut off."),
     pictures.DecoderCrashed: Answer(status=422, title="Picture cannot be decoded", meaning="The decoder died on it; the server did not."),
@@ -220,6 +224,8 @@ def _headers(known: ProgImageError, answer: Answer) -> dict[str, str]:
     headers = {"cache-control": answer.cache_control, "vary": "Accept"}
     if answer.retry:
         headers["retry-after"] = str(random.randint(*answer.retry))
+    if isinstance(known, Unsatisfiable):
+        headers["content-range"] = f"bytes */{known.facts['length']}"
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = str(known.facts["allowed"])
     return headers

@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from transforms.errors import ProgImageError
 from transforms.formats import FORMATS, weights
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -37,8 +38,10 @@ def matches(if_none_match: str | None, etag: str) -> bool:
     return if_none_match.strip() == "*" or etag in TAG.findall(if_none_match[:MAX_TAGS_LENGTH])
 
 
-class Unsatisfiable(Exception):
-    """A range that begins behind the last byte."""
+class Unsatisfiable(ProgImageError):
+    """A range that begins behind the last byte: length."""
+
+    slug = "unsatisfiable-range"
 
 
 def byte_range(header: str | None, if_range: str | None, etag: str, length: int) -> tuple[int, int] | None:
@@ -53,7 +56,7 @@ def byte_range(header: str | None, if_range: str | None, etag: str, length: int)
         if match[2] and int(match[2]) < first:
             return None
     if first >= length:
-        raise Unsatisfiable
+        raise Unsatisfiable(f"There are {length} bytes, and the range begins behind the last one.", length=length)
     return first, end
 
 

@@ -22,7 +22,8 @@ from transforms.geometry import Size
 from transforms.operation import Operation, OutputOption, Stage, first_rank, registry, stage_text
 from transforms.values import Facts
 
-# Part of every key: raise it when the same plan gives other pixels or bytes than before.
+# Part of every key: raise it when the same plan gives other pixels or bytes than before,
+# together with a migration that empties the table of variants.
 ENGINE_VERSION = 1
 AUTO = "auto"
 NOTHING = "_"

@@ -79,7 +79,6 @@ def picture_replies(headers: Mapping[str, str]) -> dict[int, Reply]:
         206: Reply(description="A part of it.", content=PICTURE_TYPES, headers={**headers, "Content-Range": "which part"}),
         304: Reply(description="The client has it.", headers=VALIDATORS),
         308: Reply(description="The canonical spelling of this URL.", headers={"Location": "the canonical URL", "Cache-Control": "a day"}),
-        416: Reply(description="The range begins behind the end.", headers={"Content-Range": "how long it is"}),
     }
 
 

@@ -23,7 +23,7 @@ from proxy.handlers.contract import (
 from proxy.handlers.images import as_json, presented, store_pictures, stored
 from proxy.handlers.pictures import original
 from proxy.handlers.queries import next_url
-from proxy.http import prefers
+from proxy.http import Unsatisfiable, prefers
 from proxy.schemas import EarlierFormOut, EarlierUploadOut, ImageOut
 from services.errors import BadRequest, UnknownImage
 from services.ids import checked_id
@@ -94,7 +94,7 @@ ENDPOINTS = (
         tag="earlier",
         summary="A stored image, as bytes or as JSON",
         parameters=(ACCEPT, *CONDITIONAL),
-        errors=READ,
+        errors=(*READ, Unsatisfiable),
         responses={
             **picture_replies(PICTURE_HEADERS),
             200: Reply(description="The image.", content={**PICTURE_TYPES, "application/json": ImageOut}, headers={"Vary": "Accept"}),

@@ -26,7 +26,7 @@ from proxy.handlers.contract import (
 from proxy.handlers.pictures import original
 from proxy.handlers.queries import ImagesQuery, next_url, query
 from proxy.handlers.uploads import receive
-from proxy.http import prefers
+from proxy.http import Unsatisfiable, prefers
 from proxy.schemas import DeletedOut, ImageOut, ImagesOut, StoredOut
 from services.commit import commit_images
 from services.erase import delete_image
@@ -110,7 +110,7 @@ ENDPOINTS = (
         tag="images",
         summary="A stored image, as JSON or as bytes",
         parameters=(ACCEPT, *CONDITIONAL),
-        errors=READ,
+        errors=(*READ, Unsatisfiable),
         responses={
             **picture_replies(PICTURE_HEADERS),
             200: Reply(description="The image.", content={"application/json": ImageOut, **PICTURE_TYPES}, headers={"Vary": "Accept"}),

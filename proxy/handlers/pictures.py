@@ -14,7 +14,7 @@ from proxy import metrics
 from proxy.endpoint import Endpoint, Parameter
 from proxy.handlers.common import image_id, services
 from proxy.handlers.contract import CONDITIONAL, PICTURE_HEADERS, READ, RENDER, VARIANT_HEADERS, picture_replies
-from proxy.http import NO_STORE, REDIRECT, Headers, Unsatisfiable, byte_range, encoded, matches, picture_headers
+from proxy.http import REDIRECT, Headers, Unsatisfiable, byte_range, encoded, matches, picture_headers
 from proxy.image_path import ImagePath, parse_path
 from services import deliver, known
 from services.container import Services
@@ -61,7 +61,7 @@ async def _original(held: Services, request: Request, image: KnownImage) -> Resp
     if matches(request.headers.get("if-none-match"), image.etag):
         return unchanged(headers)
     status, part, told = _part(request, image.bytes, image.etag, headers)
-    if part is None or request.method == "HEAD":
+    if request.method == "HEAD":
         return PictureResponse(status, b"", told)
     return FileResponse(status, part, told, deliver.original_path(held, image))
 
@@ -123,16 +123,13 @@ def unchanged(headers: Headers) -> Response:
 def bytes_answer(request: Request, data: bytes, etag: str, headers: Headers) -> Response:
     """The bytes, or the part of them that was asked for."""
     status, part, told = _part(request, len(data), etag, headers)
-    return PictureResponse(status, data if status == 200 else data[slice(*part)] if part else b"", told)
+    return PictureResponse(status, data if status == 200 else data[slice(*part)], told)
 
 
-def _part(request: Request, length: int, etag: str, headers: Headers) -> tuple[int, Part | None, Headers]:
-    """Status, part and headers of the answer about so many bytes; no part when there is none to send."""
+def _part(request: Request, length: int, etag: str, headers: Headers) -> tuple[int, Part, Headers]:
+    """Status, part and headers of the answer about so many bytes; Unsatisfiable."""
     asked = request.headers.get("range") if request.method == "GET" else None
-    try:
-        part = byte_range(asked, request.headers.get("if-range"), etag, length)
-    except Unsatisfiable:
-        return 416, None, encoded(content_range=f"bytes */{length}", cache_control=NO_STORE, content_length="0")
+    part = byte_range(asked, request.headers.get("if-range"), etag, length)
     if part is None:
         return 200, (0, length), (*headers, *encoded(content_length=str(length)))
     first, end = part
@@ -157,7 +154,7 @@ ENDPOINTS = tuple(
         summary=summary,
         parameters=(*parameters, *CONDITIONAL),
         responses=picture_replies(headers),
-        errors=kinds,
+        errors=(*kinds, Unsatisfiable),
     )
     for template, summary, parameters, headers, kinds in (
         ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, *READ)),

@@ -155,6 +155,9 @@ def test_a_range_is_the_part_of_the_bytes(deployment: Deployment, stored: str, a
     assert answer.status_code == status
     if part is not None:
         assert answer.content == whole[part]
+    else:
+        assert answer.headers["content-range"] == f"bytes */{len(whole)}"
+        assert answer.json()["length"] == len(whole)
 
 
 def test_a_range_of_other_bytes_gets_the_whole(api: httpx2.Client, stored: str) -> None:
