@@ -1,0 +1,23 @@
+"""opacity: let the background through."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from transforms.geometry import Size
+from transforms.operation import Image, Operation, Stage, param, register
+from transforms.params import Number
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Opacity(Operation):
+    """Alpha is multiplied by the factor, as with opacity() of the CSS filter effects; white shows through where the format has no alpha."""
+
+    opacity: Decimal = param(
+        Number(Decimal(0), Decimal(1)), default=Decimal(1), summary="let the background through, wholly at 0", example="opacity0.5"
+    )
+
+    def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
+        covered = frame if frame.hasalpha() else frame.addalpha()
+        factors = [1.0] * (covered.bands - 1) + [float(self.opacity)]
+        return covered.linear(factors, [0]).rint().cast("uchar")
