@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 
 from proxy.errors import ANSWERS, problem_type
+from proxy.handlers.transforms import operations
 from proxy.settings import Settings, accepted, default, variable
 
 SETTINGS_HEAD = """\
@@ -30,6 +31,19 @@ Made from `proxy/errors.py` by `make docs`; do not edit.
 """
 
 
+TRANSFORMS_HEAD = """\
+# Operations
+
+What a plan may hold, in the order in which a stage runs, whatever the order of its text ([how URLs are made](urls.md)). The same as
+JSON: `GET /transforms`. Each picture is the example of its row.
+
+Made from `transforms/operations/` by `make docs`; do not edit.
+
+| | operation | what it does | after the name | example |
+|---|---|---|---|---|
+"""
+
+
 def settings_page() -> str:
     rows = (
         f"| `{variable(name)}` | {field.description} | {default(field)} | {accepted(field)} |\n"
@@ -49,5 +63,13 @@ def errors_page() -> str:
     return "".join(parts)
 
 
+def transforms_page() -> str:
+    rows = (
+        f"| ![](operations/{known.name}.webp) | `{known.name}` | {known.summary} | {known.expected} | `{known.example}` |\n"
+        for known in operations()
+    )
+    return TRANSFORMS_HEAD + "".join(rows)
+
+
 # File name in docs/ -> what makes it.
-PAGES: Mapping[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page}
+PAGES: Mapping[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "transforms.md": transforms_page}

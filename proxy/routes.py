@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from proxy import openapi
 from proxy.endpoint import Endpoint, Reply
-from proxy.handlers import earlier, images, pictures, products, service, uploads
+from proxy.handlers import earlier, images, pictures, products, service, transforms, uploads
 from proxy.handlers.common import shell
 from proxy.handlers.contract import JSON_OBJECT
 
@@ -37,6 +37,7 @@ ENDPOINTS = (
     *uploads.ENDPOINTS,
     *products.ENDPOINTS,
     *images.ENDPOINTS,
+    *transforms.ENDPOINTS,
     *earlier.ENDPOINTS,
     *service.ENDPOINTS,
     DESCRIPTION,

@@ -158,6 +158,34 @@ class DeletedOut(Schema):
     images: list[str]
 
 
+class OperationOut(Schema):
+    """A parameter of plans. `default` holds when it is left out (null: nothing); `formats` are those that know an output option."""
+
+    name: str
+    summary: str
+    expected: str
+    default: str | None
+    example: str
+    formats: list[str] | None
+
+
+class FormatOut(Schema):
+    """`reads`: taken as an upload here; `writes`: can be asked for; `quality`: the default of a lossy one."""
+
+    name: str
+    media_type: str
+    reads: bool
+    writes: bool
+    alpha: bool
+    animation: bool
+    quality: int | None
+
+
+class TransformsOut(Schema):
+    operations: list[OperationOut]
+    formats: list[FormatOut]
+
+
 class EarlierUploadOut(Schema):
     id: str
     msg: str = "ok"

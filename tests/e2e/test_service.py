@@ -7,6 +7,7 @@ from openapi_spec_validator import validate
 from tests.deployments import Deployment
 from tests.e2e.conftest import eventually, upload
 from tests.photos import photo
+from transforms.operation import registry
 
 
 def test_it_lives_and_is_ready(deployment: Deployment, api: httpx2.Client) -> None:
@@ -79,6 +80,17 @@ def test_openapi_describes_every_route(api: httpx2.Client) -> None:
         "/",
     ):
         assert path in document["paths"], path
+
+
+def test_all_operations_and_formats_are_told(api: httpx2.Client) -> None:
+    told = api.get("/transforms").json()
+    assert [operation["name"] for operation in told["operations"]] == list(registry())
+    assert next(operation for operation in told["operations"] if operation["name"] == "fit")["default"] == "fit_inside"
+    formats = {format["name"]: format for format in told["formats"]}
+    assert formats["webp"]["reads"]
+    assert formats["webp"]["writes"]
+    assert not formats["tiff"]["reads"]
+    assert not formats["svg"]["writes"]
 
 
 def test_the_front_door_lists_what_there_is(api: httpx2.Client) -> None:

@@ -13,11 +13,12 @@ from starlette.responses import Response
 from catalog.errors import CatalogUnavailable, ImageBusy
 from proxy import errors
 from proxy.errors import ANSWERS, PROBLEM_JSON, response_to, translated
-from proxy.reference import errors_page
+from proxy.reference import errors_page, transforms_page
 from services.errors import BadRequest, ExpiredImage, UnknownImage
 from storage.base import StagingFull
 from tests.servers import REPOSITORY
 from transforms.errors import ImageError, LimitExceeded, PlanError, PoolBusy, ProgImageError
+from transforms.operation import registry
 
 ROOMS = ("transforms", "storage", "catalog", "services", "proxy")
 
@@ -55,6 +56,12 @@ def test_types_are_unique_and_speak_for_themselves() -> None:
 
 def test_every_error_is_documented() -> None:
     assert (REPOSITORY / "docs/errors.md").read_text() == errors_page(), "run `make docs`"
+
+
+def test_every_operation_is_documented_with_a_picture() -> None:
+    assert (REPOSITORY / "docs/transforms.md").read_text() == transforms_page(), "run `make docs`"
+    for name in registry():
+        assert (REPOSITORY / f"docs/operations/{name}.webp").stat().st_size > 100, "run `make docs`"
 
 
 def test_a_problem_has_a_type_a_sentence_the_request_and_the_facts() -> None:
