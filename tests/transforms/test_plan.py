@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transforms.errors import ImpossibleOutput, PlanError
 from transforms.geometry import Size
-from transforms.operation import PIPELINE, registry
+from transforms.operation import PIPELINE, OutputOption, registry
 from transforms.plan import parse
 from transforms.values import Facts
 
@@ -182,7 +182,8 @@ def test_every_parameter_is_documented_by_an_example_that_uses_it() -> None:
     for name, kind in registry().items():
         parameter = kind.parameters()[name]
         assert parameter.summary
-        assert name in str(parse(parameter.example, "webp")), parameter.example
+        extension = max(kind.formats) if issubclass(kind, OutputOption) else "webp"
+        assert name in str(parse(parameter.example, extension)), parameter.example
 
 
 integers = st.integers(1, 16383)
