@@ -6,7 +6,7 @@ libvips' errors become ours here: whatever it cannot open or decode to the end i
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pyvips
 
@@ -23,6 +23,8 @@ from transforms.values import Facts, Rendition
 VERIFY_SHRINK = 8
 # Beyond it the search for good AV1 blocks would take many seconds; measured on a 13 MP photo: 2 s at 6 MP with effort 2, 1.2 s with 0.
 AVIF_SEARCH_PIXELS = 2 * MEGAPIXEL
+# Pixels times two to the power of the effort. Measured on a photo at every step: 2 s at most, lossless 4 (effort 6 at 2 MP: 10 and 20 s).
+AVIF_EFFORT_PIXELS = 16 * MEGAPIXEL
 # The second picture in a phone's JPEG is not metadata, however it is stored.
 NOT_METADATA = frozenset({"gainmap-data"})
 PROFILE = "icc-profile-data"
@@ -187,13 +189,21 @@ def _encode(image: Image, plan: Plan, size: Size) -> bytes:
     output = FORMATS[plan.format]
     if image.hasalpha() and not output.alpha:
         image = image.flatten(background=list(WHITE[:3]))
-    options = {"keep": "none", **SAVE_OPTIONS[output.name]}
+    options: dict[str, Any] = {"keep": "none", **SAVE_OPTIONS[output.name]}
     if output.quality is not None:
         options["Q"] = output.quality
     if output.name == "avif":
         options["effort"] = 2 if size.area <= AVIF_SEARCH_PIXELS else 0
-    data: bytes = pyvips.Operation.call(SAVERS[output.name], image, **{**options, **save_options(plan)})
+    options.update(save_options(plan))
+    if output.name == "avif":
+        options["effort"] = min(options["effort"], _highest_avif_effort(size))
+    data: bytes = pyvips.Operation.call(SAVERS[output.name], image, **options)
     return data
+
+
+def _highest_avif_effort(size: Size) -> int:
+    """The most that a plan's effort gets: each step takes about twice as long as the one below it."""
+    return max(0, (AVIF_EFFORT_PIXELS // size.area).bit_length() - 1)
 
 
 def _open(path: Path, detected: str) -> Image:
