@@ -38,7 +38,7 @@ bench: .venv/.synced-dev  ## print throughput beside what libvips, Starlette and
 
 docs: .venv/.synced-dev  ## write the generated pages anew
 	$(BIN)/python scripts/docs.py
-	$(BIN)/python -m scripts.gallery
+	$(BIN)/python -m bench.gallery
 
 format: .venv/.synced-dev  ## put the code into the house's form
 	$(BIN)/ruff check --fix .

@@ -64,7 +64,7 @@ class Plan:
                 peak = max(peak, operation.load_size(size) or peak, key=lambda made: made.area)
                 size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
             stages.append(resolved)
-        options = tuple(option for option in self.options if name in option.formats and option.simplified(Stage(), FORMATS[name]))
+        options = _simplify_options((option for option in self.options if name in option.formats), FORMATS[name])
         plan = Plan(stages=tuple(stage for stage in stages if stage.operations), options=options, format=name)
         return Resolved(plan=plan, size=size, enlarged=enlarged, peak=max(peak, size, key=lambda made: made.area))
 
@@ -101,6 +101,12 @@ def _simplify(stage: Stage, format: Format | None) -> Stage:
     return stage if simpler == stage else _simplify(simpler, format)
 
 
+def _simplify_options(options: Iterable[OutputOption], format: Format | None) -> tuple[OutputOption, ...]:
+    """As the operations of a stage: options look at each other."""
+    simpler = _simplify(Stage(tuple(options)), format)
+    return tuple(option for option in simpler.operations if isinstance(option, OutputOption))
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str, extension: str) -> Plan:
     """The plan that a URL's text and extension mean, or PlanError that names the token, what was expected and the nearest known name."""
@@ -115,8 +121,8 @@ def parse(text: str, extension: str) -> Plan:
         for option in found:
             if options.setdefault(type(option), option) is not option:
                 raise PlanError(f"{_text_of(option)!r} is said twice: a plan has one set of output options.", token=_text_of(option))
-    kept = (option for option in sorted(options.values(), key=first_rank) if option.simplified(Stage(), format))
-    return Plan(stages=tuple(stage for stage in stages if stage.operations), options=tuple(kept), format=format.name if format else AUTO)
+    kept = _simplify_options(sorted(options.values(), key=first_rank), format)
+    return Plan(stages=tuple(stage for stage in stages if stage.operations), options=kept, format=format.name if format else AUTO)
 
 
 def _output_format(extension: str) -> Format | None:

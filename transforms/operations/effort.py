@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from transforms.formats import Format
-from transforms.operation import OutputOption, param, register
+from transforms.operation import OutputOption, Stage, param, register
+from transforms.operations.palette import Palette
 from transforms.params import Integer
 
 HIGHEST = 9
@@ -25,6 +26,13 @@ class Effort(OutputOption):
         summary="how hard to look for a smaller file, 0 (fast) to 9; a large avif gets less (png: for palette only)",
         example="w400,effort6",
     )
+
+    def simplified(self, stage: Stage, format: Format | None) -> Self | None:
+        """Nothing for a png without a palette; else the least number of those that mean the same to the encoder."""
+        if self.effort is None or (format and format.name == "png" and not stage.get(Palette).palette):
+            return None
+        same = (type(self)(effort=effort) for effort in range(self.effort + 1))
+        return next(s for s in same if s.save_options(format) == self.save_options(format)) if format else self
 
     def save_options(self, format: Format) -> Mapping[str, object]:
         lowest, highest = RANGES[format.name]

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from transforms.formats import FORMATS, Format
 from transforms.operation import OutputOption, Stage, param, register
+from transforms.operations.lossless import Lossless
 from transforms.params import Integer
 
 
@@ -19,7 +20,8 @@ class Quality(OutputOption):
     )
 
     def simplified(self, stage: Stage, format: Format | None) -> Self | None:
-        return None if self.q is None or (format and self.q == format.quality) else self
+        lossless = format is not None and format.name in Lossless.formats and stage.get(Lossless).lossless
+        return None if self.q is None or lossless or (format and self.q == format.quality) else self
 
     def save_options(self, format: Format) -> Mapping[str, object]:
         return {"Q": self.q}
