@@ -90,7 +90,7 @@ def _timing(stages: Timings) -> str:
 
 
 class PictureResponse(Response):
-    """Bytes with headers that are encoded already: Starlette's own way of making them costs a tenth of a hit."""
+    """Bytes with headers that are encoded already: a hit should not encode them anew each time."""
 
     def __init__(self, status: int, data: bytes, headers: Headers) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, data, list(headers), None
