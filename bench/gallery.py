@@ -6,9 +6,9 @@ from pathlib import Path
 import pyvips
 
 from transforms.engine import execute, probe
+from transforms.grammar import parse
 from transforms.limits import Limits
 from transforms.operation import OutputOption, registry
-from transforms.plan import parse
 
 FOLDER = Path(__file__).parent.parent / "docs" / "operations"
 WIDTH = 120

@@ -6,7 +6,8 @@ from functools import cached_property, lru_cache
 
 from services.ids import checked_id, is_image_id
 from transforms.errors import PlanError
-from transforms.plan import NOTHING, Plan, parse
+from transforms.grammar import parse
+from transforms.plan import NOTHING, Plan
 
 PREFIX = "/img/"
 EXTENSION = re.compile(r"[a-z]+[0-9]*", re.ASCII)

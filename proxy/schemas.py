@@ -15,7 +15,8 @@ from proxy.image_path import path_of
 from services.ids import ID_LENGTH
 from services.stage import Upload
 from transforms.formats import FORMATS
-from transforms.plan import NOTHING, parse
+from transforms.grammar import parse
+from transforms.plan import NOTHING
 
 SHOWN_WIDTHS = (256, 512)
 MAX_IMAGES = 100

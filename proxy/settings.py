@@ -30,7 +30,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
-from transforms.plan import Plan, parse
+from transforms.grammar import parse
+from transforms.plan import Plan
 
 PREFIX = "PROGIMAGE_"
 DOTENV = ".env"

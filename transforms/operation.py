@@ -9,11 +9,12 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast
 
 from transforms.formats import Format
-from transforms.geometry import Size
+from transforms.geometry import Box, Size
 from transforms.params import Convertor
+from transforms.values import Facts
 
 # One frame as a libvips image. Operations call its methods; only the engine may import the library.
 Image: TypeAlias = Any
@@ -51,6 +52,9 @@ def param(convertor: Convertor[Any], *, default: Any, summary: str, example: str
 class Operation:
     """One step of a stage. All parameters have defaults, and the defaults together do nothing."""
 
+    # Whether it must be the only operation of its stage.
+    alone: ClassVar[bool] = False
+
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
         return {f.name: f.metadata["parameter"] for f in fields(cls)}
@@ -80,8 +84,24 @@ class Operation:
         """Whether it makes pixels that were not there: such results have a lower limit."""
         return False
 
+    def lets_through(self, transparent: bool, stage: "Stage") -> bool:
+        """Whether the result may be transparent somewhere, when the picture before was or was not."""
+        return transparent
+
+    def images(self) -> frozenset[str]:
+        """The ids of the stored images that it draws on: `stage.images` has them when it is applied."""
+        return frozenset()
+
+    def needs_original(self) -> bool:
+        """Whether a smaller, upright sRGB copy of the picture will not do, however small the result is."""
+        return False
+
     def load_size(self, size: Size) -> Size | None:
         """The size to which a decoder may shrink a picture of `size` before this operation sees it, if it may."""
+        return None
+
+    def shrunk(self, size: Size, to: Size, stage: "Stage") -> "Operation | None":
+        """The operation that does the same to a picture of `size` that was shrunk to `to`, or None when there is none."""
         return None
 
     def apply(self, frames: Sequence[Image], size: Size, stage: "Stage") -> list[Image]:
@@ -100,6 +120,37 @@ class Setting(Operation):
         return self if self.tokens().keys() & used else None
 
 
+class SourceOption(Operation):
+    """Says how an original is seen. It stands in the first stage; all other operations see what it leaves."""
+
+    def needs_original(self) -> bool:
+        return True
+
+    def resolved_for(self, facts: Facts, format: Format) -> Self | None:
+        """What it comes down to on this original, or None; PlanError when the original has not what it asks for."""
+        return self
+
+    def seen(self, facts: Facts) -> Facts:
+        """What the other operations see of this original."""
+        return facts
+
+    def load_options(self) -> Mapping[str, object]:
+        """Arguments for the libvips loader."""
+        return {}
+
+
+class Measured(Operation):
+    """An operation that only the pixels can tell the size of. It is measured once; the plan then holds the operation found."""
+
+    def measure(self, frames: Sequence["Image"]) -> Box:
+        """The part of the frames that it stands for."""
+        raise NotImplementedError
+
+    def found(self, box: Box) -> Operation:
+        """The operation that cuts out this part."""
+        raise NotImplementedError
+
+
 class OutputOption(Operation):
     """Steers the encoder. A plan has one set of them, whichever stage they were written in."""
 
@@ -110,11 +161,27 @@ class OutputOption(Operation):
         return {}
 
 
+class Picture(Protocol):
+    """Another stored image, upright, as an operation may draw on it."""
+
+    @property
+    def size(self) -> Size: ...
+
+    def load(self, size: Size) -> Image:
+        """It in exactly this size, 8-bit sRGB with or without alpha."""
+        ...
+
+
 @dataclass(frozen=True)
 class Stage:
-    """Operations that run together, in pipeline order."""
+    """Operations that run together, in pipeline order.
+
+    When they are applied, `images` are the others that they draw on, by id, and `interpolate` is how libvips finds a value between pixels.
+    """
 
     operations: tuple[Operation, ...] = ()
+    images: Mapping[str, Picture] = field(default_factory=dict, compare=False, repr=False)
+    interpolate: Any = field(default=None, compare=False, repr=False)
 
     def get(self, kind: type[Kind]) -> Kind:
         """The operation of this kind, or the one with all defaults."""

@@ -27,8 +27,8 @@ from transforms.engine import execute, probe, self_test, supported_formats, veri
 from transforms.errors import BrokenImage, ImpossibleOutput, LimitExceeded, TooManyBytes, UnsupportedFormat
 from transforms.formats import FORMATS
 from transforms.geometry import Size
+from transforms.grammar import parse
 from transforms.limits import Limits
-from transforms.plan import parse
 from transforms.values import Rendition
 
 LIMITS = Limits(accepted=frozenset(FORMATS))

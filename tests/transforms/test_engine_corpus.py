@@ -11,8 +11,8 @@ from tests.pictures import CORPUS, Sample, colours, corpus, encoded, image
 from transforms.engine import execute, prepare, self_test, verify
 from transforms.errors import BrokenImage, ImageError, RenderTimeout, UnsupportedFormat
 from transforms.formats import FORMATS
+from transforms.grammar import parse
 from transforms.limits import Limits
-from transforms.plan import parse
 from transforms.pool import RenderPool
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from transforms.engine import execute, verify
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
 from transforms.geometry import Size
+from transforms.grammar import parse
 from transforms.limits import Limits
-from transforms.plan import parse
 from transforms.values import Facts, Rendition
 
 PHOTO = Facts(format="jpg", width=800, height=600)

@@ -12,9 +12,9 @@ from transforms.engine import execute, verify
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
 from transforms.geometry import Size
+from transforms.grammar import parse
 from transforms.limits import Limits
 from transforms.operation import registry
-from transforms.plan import parse
 from transforms.values import Facts, Rendition
 
 LIMITS = Limits(accepted=frozenset(FORMATS))

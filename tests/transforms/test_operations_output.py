@@ -12,9 +12,9 @@ from tests.transforms.test_engine import Studio, reopened
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
 from transforms.geometry import Size
+from transforms.grammar import parse
 from transforms.operations.effort import RANGES, Effort
 from transforms.operations.mask import SHAPES, Mask
-from transforms.plan import parse
 from transforms.values import Facts
 
 SHAPE_NAMES = sorted({*SHAPES, "ellipse"})

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from transforms.errors import ImpossibleOutput, PlanError
 from transforms.geometry import Size
+from transforms.grammar import parse
 from transforms.operation import PIPELINE, OutputOption, registry
-from transforms.plan import parse
 from transforms.values import Facts
 
 PHOTO = Facts(format="jpg", width=800, height=600)

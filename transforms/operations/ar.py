@@ -62,6 +62,9 @@ class AspectRatio(Operation):
             return size
         return Size(*self.ar).times(min(Fraction(size.width, self.ar.width), Fraction(size.height, self.ar.height)))
 
+    def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
+        return self
+
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         # One place for all frames: an animation must not jump.
         box = stage.get(Gravity).place(self.output_size(size, stage), frames[0])

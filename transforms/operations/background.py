@@ -25,6 +25,13 @@ class Background(Operation):
         default = WHITE if format and not format.alpha else TRANSPARENT
         return None if self.bg in (default, TRANSPARENT) else self
 
+    @property
+    def opaque(self) -> bool:
+        return self.bg.opaque
+
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        return transparent and not self.opaque
+
     def extend(self, frame: Image, canvas: Size) -> Image:
         """The frame in the middle of a larger canvas of this colour."""
         left, top = (canvas.width - frame.width) // 2, (canvas.height - frame.height) // 2

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple, Self
 
 from transforms.errors import ImpossibleOutput
@@ -31,6 +32,11 @@ class CropBox(NamedTuple):
     y: Length
     width: Length
     height: Length
+
+
+def exactly(box: Box) -> CropBox:
+    """The box in pixels."""
+    return CropBox(*(Length(Decimal(side)) for side in box))
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,41 @@ class Crop(Operation):
         box = self.box(size)
         if not box.width or not box.height:
             raise ImpossibleOutput(f"Nothing is left of a picture of {size.width} x {size.height} pixels after {self.tokens()['crop']}.")
-        return None if box.size == size else type(self)(crop=CropBox(*(Length(Decimal(side)) for side in box)))
+        return None if box.size == size else type(self)(crop=exactly(box))
 
     def output_size(self, size: Size, stage: Stage) -> Size:
         return self.box(size).size
 
+    def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
+        across, along = Fraction(to.width, size.width), Fraction(to.height, size.height)
+        left, top, width, height = self.box(size)
+        return Region(left=left * across, top=top * along, width=width * across, height=height * along)
+
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         return frame.crop(*self.box(size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region(Operation):
+    """A crop as it runs on a shrunken picture, where its edges lie between pixels. No text means it."""
+
+    left: Fraction
+    top: Fraction
+    width: Fraction
+    height: Fraction
+
+    def output_size(self, size: Size, stage: Stage) -> Size:
+        return Size(round_side(self.width), round_side(self.height))
+
+    def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
+        width, height = self.output_size(size, stage)
+        across, along = width / self.width, height / self.height
+        return frame.affine(
+            [float(across), 0, 0, float(along)],
+            interpolate=stage.interpolate,
+            # libvips maps the middles of pixels.
+            odx=float((across - 1) / 2 - self.left * across),
+            ody=float((along - 1) / 2 - self.top * along),
+            oarea=[0, 0, width, height],
+            extend="copy",
+        )

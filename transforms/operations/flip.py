@@ -14,6 +14,9 @@ class Flip(Operation):
         Choice(("h", "v", "hv")), default=None, summary="mirror left to right (h), top to bottom (v) or both", example="flip_h"
     )
 
+    def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
+        return self
+
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         match self.flip:
             case "h":

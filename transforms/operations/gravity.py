@@ -31,21 +31,22 @@ COMPASS = {
 }
 WORDS = {point: word for word, point in COMPASS.items()}
 SMART = ("attention", "entropy")
+# Stands for the point that is stored with the image (transforms/rewrites.py).
+FOCAL = "focal"
+ALL_WORDS = (*COMPASS, *SMART, FOCAL)
 
 
 @dataclass(frozen=True)
 class GravityText:
-    expected: str = f"one of {', '.join(f'_{word}' for word in (*COMPASS, *SMART))}, or a point like _0.3_0.7 (shares of width and height)"
+    expected: str = f"one of {', '.join(f'_{word}' for word in ALL_WORDS)}, or a point like _0.3_0.7 (shares of width and height)"
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        return (*COMPASS, *SMART)
+    words: tuple[str, ...] = ALL_WORDS
 
     def parse(self, number: str | None, values: tuple[str, ...]) -> Point | str:
         match values:
             case (word,) if number is None and word in COMPASS:
                 return COMPASS[word]
-            case (word,) if number is None and word in SMART:
+            case (word,) if number is None and word in (*SMART, FOCAL):
                 return word
             case (x, y) if number is None:
                 return Point(self._share(x), self._share(y))
@@ -69,7 +70,7 @@ class Gravity(Setting):
     g: Point | str = param(
         GravityText(),
         default=COMPASS["center"],
-        summary="what stays in a crop: a side, a point, or what draws the eye",
+        summary="what stays in a crop: a side, a point, the image's own focal point, or what draws the eye",
         example="w200,h200,fit_cover,g_north",
     )
 

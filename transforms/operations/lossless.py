@@ -18,6 +18,9 @@ class Lossless(OutputOption):
 
     lossless: bool = param(Flag(), default=False, summary="keep every visible pixel exactly; q then says nothing", example="w64,lossless")
 
+    def needs_original(self) -> bool:
+        return True
+
     def save_options(self, format: Format) -> Mapping[str, object]:
         # A lossless WebP takes Q for another effort. This comes after q in the pipeline, so one picture has one file.
         return {"lossless": True, "Q": FORMATS[format.name].quality}

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, Self
 
 from transforms.geometry import Size
 from transforms.operation import Image, Operation, Stage, param, register
+from transforms.operations.background import Background
 from transforms.operations.radius import antialiased, cut, length
 from transforms.params import Choice
 
@@ -110,6 +111,9 @@ class Mask(Operation):
         if size.width != size.height:
             return self
         return {"square": None, "ellipse": type(self)(mask="circle")}.get(self.mask or "", self)
+
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        return transparent or (self.mask is not None and not stage.get(Background).opaque)
 
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         grid = type(frames[0]).xyz(*size)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from transforms.geometry import Size
 from transforms.operation import Image, Operation, Stage, param, register
+from transforms.operations.background import Background
 from transforms.params import Number
 
 
@@ -17,7 +18,11 @@ class Opacity(Operation):
         Number(Decimal(0), Decimal(1)), default=Decimal(1), summary="let the background through, wholly at 0", example="opacity0.5"
     )
 
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        return transparent or (self.opacity < 1 and not stage.get(Background).opaque)
+
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         covered = frame if frame.hasalpha() else frame.addalpha()
         factors = [1.0] * (covered.bands - 1) + [float(self.opacity)]
-        return covered.linear(factors, [0]).rint().cast("uchar")
+        faded = covered.linear(factors, [0]).rint().cast("uchar")
+        return stage.get(Background).apply_to_frame(faded, size, stage)

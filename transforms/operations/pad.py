@@ -62,6 +62,9 @@ class Pad(Operation):
     def output_size(self, size: Size, stage: Stage) -> Size:
         return Size(size.width + self.pad.left + self.pad.right, size.height + self.pad.top + self.pad.bottom)
 
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        return transparent or (any(self.pad) and not stage.get(Background).opaque)
+
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         background = stage.get(Background)
         frame = background.ready(frame)

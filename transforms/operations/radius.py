@@ -48,6 +48,9 @@ class Radius(Operation):
         radius = self.radius if self.radius == LARGEST else round_side(self.radius * stage.get(DevicePixelRatio).dpr)
         return type(self)(radius=LARGEST if radius == LARGEST or 2 * radius >= min(size) else radius)
 
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        return transparent or (bool(self.radius) and not stage.get(Background).opaque)
+
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         radius = min(size) / 2 if self.radius == LARGEST else float(self.radius)
         return cut(frames, _rounded(type(frames[0]), size, radius), size, stage)

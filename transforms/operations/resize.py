@@ -67,6 +67,10 @@ class Resize(Operation):
     def enlarges(self) -> bool:
         return self.enlarge
 
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        """Called also before it is resolved: `contain` lays something bare wherever the picture has not the ratio of the box."""
+        return transparent or (self.fit == "contain" and not stage.get(Background).opaque)
+
     def load_size(self, size: Size) -> Size | None:
         return self.fitted(size).scale
 

@@ -30,6 +30,12 @@ class Rotate(Operation):
         width, height = size.width * along + size.height * across, size.width * across + size.height * along
         return Size(round_side(Fraction(width)), round_side(Fraction(height)))
 
+    def lets_through(self, transparent: bool, stage: Stage) -> bool:
+        return transparent or (self.rotate % 90 > 0 and not stage.get(Background).opaque)
+
+    def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
+        return None if self.rotate % 90 else self
+
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         if self.rotate % 90 == 0:
             return frame.rot(f"d{self.rotate}") if self.rotate else frame

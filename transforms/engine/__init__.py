@@ -1,0 +1,169 @@
+"""From a file to a rendition. Runs in the children of a RenderPool, prepared by `prepare`.
+
+Only this file and its neighbours load.py (decoding) and save.py (encoding) know libvips.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import pyvips
+
+from transforms.engine.load import decode, header, opened, translated
+from transforms.engine.save import SAVERS, encode
+from transforms.errors import BrokenImage
+from transforms.formats import FORMATS, HEAD_BYTES, Format, gif_is_cut_off, sniff
+from transforms.geometry import Box, Size
+from transforms.limits import Limits
+from transforms.operation import Image, Measured, Picture
+from transforms.plan import Plan, Step, pipeline
+from transforms.shrink import loading
+from transforms.values import Facts, Rendition
+
+# Shrinking by this is what JPEG and WebP decoders do best, and every pixel is still decoded.
+VERIFY_SHRINK = 8
+
+
+class Support(NamedTuple):
+    reads: bool
+    writes: bool
+
+
+def prepare(accepted: frozenset[str]) -> None:
+    """Set libvips up for untrusted pictures: one thread, no caches, and loaders of the accepted formats only."""
+    pyvips.concurrency_set(1)
+    pyvips.cache_set_max(0)
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for name in accepted:
+        for loader in FORMATS[name].loaders:
+            # By path an SVG could read its neighbours.
+            for variant in (f"{loader}_buffer",) if name == "svg" else (loader, f"{loader}_buffer"):
+                if kind := pyvips.type_find("VipsForeignLoad", variant):
+                    pyvips.operation_block_set(pyvips.type_name(kind), False)
+
+
+def supported_formats() -> dict[str, Support]:
+    """What this libvips was built with, by name in FORMATS."""
+    return {
+        name: Support(
+            reads=any(pyvips.type_find("VipsForeignLoad", loader) for loader in known.loaders),
+            writes=known.writable and bool(pyvips.type_find("VipsForeignSave", SAVERS[name])),
+        )
+        for name, known in FORMATS.items()
+    }
+
+
+def self_test() -> None:
+    """Decode a small real JPEG and encode it as WebP: that this process can still do its work."""
+    jpeg = pyvips.Image.gaussnoise(64, 64).cast("uchar").jpegsave_buffer()
+    webp = pyvips.Image.thumbnail_buffer(jpeg, 64, height=64, size="force").webpsave_buffer(keep="none")
+    if sniff(webp) != "webp":
+        raise RuntimeError("libvips made something else of a JPEG than a WebP")
+
+
+def probe(path: Path, limits: Limits) -> Facts:
+    """What the header says, checked against all limits; no pixel is decoded. UnsupportedFormat, LimitExceeded or BrokenImage."""
+    limits.check_bytes(path.stat().st_size)
+    with path.open("rb") as file:
+        detected = sniff(file.read(HEAD_BYTES))
+    limits.check_type(detected)
+    assert detected is not None
+    with translated():
+        found = header(opened(path, detected), path, detected, limits)
+    limits.check_header(found)
+    return found.facts
+
+
+def verify(path: Path, limits: Limits) -> Facts:
+    """Like `probe`, and every frame is decoded to its end, shrunken. BrokenImage when something is missing or damaged."""
+    facts = probe(path, limits)
+    if facts.format == "gif" and gif_is_cut_off(path.read_bytes()):
+        # libvips takes the frames that are left for the whole animation.
+        raise BrokenImage("The picture is incomplete: it ends in the middle of a frame.")
+    size = Size(max(1, facts.width // VERIFY_SHRINK), max(1, facts.height // VERIFY_SHRINK))
+    with translated():
+        decode(path, facts, size).avg()
+    return facts
+
+
+def execute(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mapping[str, Path] | None = None) -> Rendition:
+    """Carry out a plan that was resolved for these facts; `images` are the files of the other pictures that it draws on, by id.
+
+    `path` is the original, or a smaller copy of it where that will do. Orientation and colours are made plain (upright, 8-bit sRGB),
+    metadata is dropped, an animation moves on in formats that can. ImpossibleOutput when a step is too large, BrokenImage when
+    something cannot be decoded.
+    """
+    seen = plan.seen(facts)
+    size = _checked_size(list(pipeline(plan, facts)), seen, FORMATS[plan.format], limits)
+    with translated():
+        frames = _frames(plan, path, facts, {image: _Overlay(path=file, limits=limits) for image, file in (images or {}).items()})
+        image = _strip(frames) if seen.animated else frames[0]
+        made = Size(frames[0].width, frames[0].height)
+        data = encode(image, plan, made)
+    if made != size:
+        raise RuntimeError(f"The plan {plan} promised {size} and made {made}")
+    return Rendition(data=data, size=size, format=plan.format)
+
+
+def measure(plan: Plan, path: Path, facts: Facts, limits: Limits) -> Box:
+    """What the last operation of a resolved plan, one that must be measured, stands for on this picture."""
+    *before, last = plan.stages
+    (operation,) = last.operations
+    assert isinstance(operation, Measured)
+    first = replace(plan, stages=tuple(before))
+    _checked_size(list(pipeline(first, facts)), first.seen(facts), FORMATS["png"], limits)
+    with translated():
+        return operation.measure(_frames(first, path, facts, {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Overlay:
+    """Another picture, of which a plan draws something on this one."""
+
+    path: Path
+    limits: Limits
+
+    @property
+    def size(self) -> Size:
+        return self._facts.size
+
+    def load(self, size: Size) -> Image:
+        return decode(self.path, self._facts, size).copy_memory()
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return replace(probe(self.path, self.limits), frames=1)
+
+
+def _checked_size(steps: Sequence[Step], facts: Facts, output: Format, limits: Limits) -> Size:
+    """The size that comes out. What lies on the way to it must not be too large for memory either, whatever the format."""
+    size, enlarged, frames = facts.size, False, facts.frames
+    for operation, stage, before in steps:
+        size, enlarged = operation.output_size(before, stage), enlarged or operation.enlarges()
+        limits.check_output(size, FORMATS["png"], enlarged=enlarged, frames=frames)
+    limits.check_output(size, output, enlarged=enlarged, frames=frames)
+    return size
+
+
+def _frames(plan: Plan, path: Path, facts: Facts, images: Mapping[str, Picture]) -> Sequence[Image]:
+    """The frames after all steps of the plan."""
+    seen, load = plan.seen(facts), loading(plan, facts)
+    image = decode(path, seen, load.size, plan.source)
+    if not load.steps and not seen.animated:
+        return [image]
+    # Decoders deliver rows once, from top to bottom; turning or looking for a face wants them in any order.
+    image = image.copy_memory()
+    frames: Sequence[Image] = [image.crop(0, top, image.width, load.size.height) for top in range(0, image.height, load.size.height)]
+    tools = {"images": images, "interpolate": pyvips.Interpolate.new("bicubic")}
+    for operation, stage, size in load.steps:
+        frames = operation.apply(frames, size, replace(stage, **tools))
+    return frames
+
+
+def _strip(frames: Sequence[Image]) -> Image:
+    """Frames below each other, as savers want them. Delays and the loop count come along with the first."""
+    strip = pyvips.Image.arrayjoin(list(frames), across=1).copy()
+    strip.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
+    return strip

@@ -1,0 +1,69 @@
+"""How small a picture may be decoded for a plan, and whether a mezzanine will do: pure rules.
+
+A decoder shrinks while it decodes, several times faster than a resize afterwards. Where a plan crops, turns or mirrors before it
+resizes, these run on the shrunken picture instead, with their geometry mapped to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from transforms.geometry import Size, scaled_to
+from transforms.plan import Plan, Step, pipeline
+from transforms.values import Facts
+
+# Longest side in pixels of the copy from which most variants are made.
+MEZZANINE_SIDE = 2048
+# What is decoded smaller is so many times larger than the result, so that the last step of the resize is a good one.
+SPARE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Decode the whole picture to `size`, then run `steps`. `needed` is the size of the whole picture at the scale of the result."""
+
+    size: Size
+    steps: Sequence[Step]
+    needed: Size
+
+
+def loading(plan: Plan, facts: Facts) -> Loading:
+    """What a resolved plan leaves to the decoder."""
+    steps, whole = list(pipeline(plan, facts)), plan.seen(facts).size
+    for at, (operation, stage, size) in enumerate(steps):
+        if (load := operation.load_size(size)) is not None:
+            if at == 0:
+                return Loading(size=load, steps=steps[1:] if load == operation.output_size(size, stage) else steps, needed=load)
+            scale = max(Fraction(load.width, size.width), Fraction(load.height, size.height))
+            to = whole.times(scale * SPARE)
+            if scale * SPARE < 1 and (mapped := _mapped(steps[:at], to)) is not None:
+                return Loading(size=to, steps=[*mapped, *steps[at:]], needed=whole.times(scale))
+            break
+    return Loading(size=whole, steps=steps, needed=whole)
+
+
+def _mapped(steps: Sequence[Step], size: Size) -> Sequence[Step] | None:
+    """The steps as they run on the whole picture shrunk to `size`, or None when one of them cannot be mapped."""
+    mapped: list[Step] = []
+    for operation, stage, before in steps:
+        shrunk = operation.shrunk(before, size, stage)
+        if shrunk is None:
+            return None
+        mapped.append((shrunk, stage, size))
+        size = shrunk.output_size(size, stage)
+    return mapped
+
+
+def mezzanine_size(facts: Facts) -> Size | None:
+    """The size of a picture's mezzanine; None for one that has none, because it moves or is not larger itself."""
+    if facts.animated or max(facts.size) <= MEZZANINE_SIDE:
+        return None
+    return scaled_to(facts.size, MEZZANINE_SIDE, MEZZANINE_SIDE)
+
+
+def mezzanine_will_do(plan: Plan, facts: Facts) -> bool:
+    """Whether a resolved plan can be made from the mezzanine: at most half its size, and nothing in it needs the original."""
+    size = mezzanine_size(facts)
+    if size is None or any(operation.needs_original() for operation in plan.operations):
+        return False
+    return loading(plan, facts).needed.times(Fraction(SPARE)).within(size)
