@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 from transforms.formats import Format
 from transforms.geometry import Box, Size
@@ -161,6 +161,7 @@ class OutputOption(Operation):
         return {}
 
 
+@runtime_checkable  # pydantic looks into the plans among the settings
 class Picture(Protocol):
     """Another stored image, upright, as an operation may draw on it."""
 
