@@ -1,5 +1,6 @@
 """What ProgImage is measured against: libvips alone, and Starlette alone."""
 
+import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-SAVE = {"jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}), "webp": ("webpsave_buffer", {"Q": 80, "effort": 4})}
+SAVE = {
+    "jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
+    "webp": ("webpsave_buffer", {"Q": 80, "effort": 4}),
+    "avif": ("heifsave_buffer", {"Q": 50, "effort": 2, "compression": "av1", "bitdepth": 8}),
+}
 
 
 def libvips_seconds(photos: list[Path], width: int, format: str, threads: int) -> float:
@@ -50,6 +55,7 @@ def main() -> None:
             uvicorn.run(starlette(Path(payload)), port=int(port), access_log=False, server_header=False)
         case ["libvips", width, format, threads, *names]:
             print(libvips_seconds([Path(name) for name in names], int(width), format, int(threads)))
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 if __name__ == "__main__":
