@@ -5,33 +5,18 @@ docs/settings.md is made from this file: another setting is another field here, 
 
 import difflib
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import annotated_types
 from dotenv import dotenv_values
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ByteSize,
-    Field,
-    InstanceOf,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from transforms.errors import PlanError
-from transforms.formats import FORMATS
-from transforms.grammar import parse
-from transforms.plan import Plan
+from proxy.setting_types import Bytes, DatabaseUrl, HttpUrl, Plans, Presets, Readable, RedisUrl, StorageUrl, Words, Writable, plain
 
 PREFIX = "PROGIMAGE_"
 DOTENV = ".env"
@@ -43,96 +28,12 @@ class WrongSetting(Exception):
     """A line that names the variable, its value unless that is secret, and what is accepted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Words:
-    """What people are told about a field beside its description."""
-
-    accepted: str = ""
-    default: str = ""
-
-
-def _names(text: object) -> object:
-    return tuple(name.strip().lower() for name in text.split(",") if name.strip()) if isinstance(text, str) else text
-
-
-def _plans(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    # A comma also stands between the operations of a plan: a name is over where its extension is.
-    names = re.findall(r"(.+?)(?:\.([a-z]+[0-9]*)(?:,|$)|$)", text.replace(" ", ""))
-    try:
-        return tuple(parse(plan, extension) for plan, extension in names)
-    except PlanError as error:
-        raise ValueError(str(error)) from error
-
-
-def _readable(name: str) -> str:
-    if name not in FORMATS:
-        raise ValueError("no such format")
-    return name
-
-
-def _writable(name: str) -> str:
-    if name not in FORMATS or not FORMATS[name].writable:
-        raise ValueError("no such format")
-    return name
-
-
-def _plain(folder: Path) -> Path:
-    """Other settings are URLs made from this path."""
-    if set(":?#%") & set(str(folder)):
-        raise ValueError("it has one of : ? # % in it")
-    return folder
-
-
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
-
-
-Bytes = Annotated[ByteSize, Field(ge=1), Words(accepted="a number of bytes, or one with a unit like 512MiB")]
-Readable = Annotated[
-    tuple[Annotated[str, AfterValidator(_readable)], ...],
-    NoDecode,
-    BeforeValidator(_names),
-    Field(min_length=1),
-    Words(accepted=f"a comma list of {', '.join(FORMATS)}"),
-]
-Writable = Annotated[
-    tuple[Annotated[str, AfterValidator(_writable)], ...],
-    NoDecode,
-    BeforeValidator(_names),
-    Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.writable)}"),
-]
-Plans = Annotated[
-    tuple[InstanceOf[Plan], ...],
-    NoDecode,
-    BeforeValidator(_plans),
-    Words(accepted="a comma list of plans with an extension like w256.webp, or nothing"),
-]
-DatabaseUrl = Annotated[
-    str,
-    Field(pattern=r"^(sqlite:///.|postgresql(\+asyncpg)?://.)", repr=False),
-    Words(accepted="sqlite:///path or postgresql://user:password@host/database", default="SQLite in the data folder"),
-]
-StorageUrl = Annotated[
-    str,
-    Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?|file://.+|[^:]+)$"),
-    Words(accepted="a folder or s3://bucket/prefix", default="the folder `store` in the data folder"),
-]
-RedisUrl = Annotated[
-    str,
-    Field(pattern=r"^((rediss?|unix)://.+)?$", repr=False),
-    Words(accepted="redis://host:6379/0, rediss://… or unix:///path", default="a server of our own, on a socket in the data folder"),
-]
-HttpUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$"), AfterValidator(_without_slash)]
-
-
 class Settings(BaseSettings):
     """Everything that an operator can set. Fields whose `repr` is off may hold a password: their values are never printed."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    data: Annotated[Path, AfterValidator(_plain), Words(accepted="a folder without : ? # % in its path")] = Field(
+    data: Annotated[Path, AfterValidator(plain), Words(accepted="a folder without : ? # % in its path")] = Field(
         Path("data"), description="The folder for everything that has no server of its own."
     )
     database_url: DatabaseUrl = Field(
@@ -153,6 +54,7 @@ class Settings(BaseSettings):
         "EUR", description="The currency of a product that names none."
     )
     warm: Plans = Field("w256.webp,w512.webp", validate_default=True, description="The variants that are built after each commit.")
+    presets: Presets = Field("", validate_default=True, description="Plans that have a name: `p_card` in a URL stands for the plan `card`.")
     accept: Readable = Field(
         "jpg,png,webp,gif,avif", validate_default=True, description="The formats taken as uploads; tiff and svg can be added."
     )

@@ -47,6 +47,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             limits=limits(settings),
             warm=settings.warm,
             auto_order=settings.auto_order,
+            presets=settings.presets,
         )
 
 

@@ -62,6 +62,12 @@ def test_nothing_has_to_be_set() -> None:
         ("CURRENCY", "euro", "EUR"),
         ("WARM", "w256.webp,w25x.webp", "w25x"),
         ("WARM", "w256", "no output format"),
+        ("PRESETS", "card=w25x", "w25x"),
+        ("PRESETS", "card=", "name=plan"),
+        ("PRESETS", "Card=w9", "name=plan"),
+        ("PRESETS", "w9", "name=plan"),
+        ("PRESETS", "card=w9;card=w8", "name=plan"),
+        ("PRESETS", "card=p_thumbnail", "not of other presets"),
         ("ACCEPT", "jpg,heic", "jpg, png"),
         ("ACCEPT", ",", "jpg, png"),
         ("AUTO_ORDER", "svg", "avif"),
@@ -113,6 +119,19 @@ def test_an_empty_variable_is_one_that_is_not_set_but_a_list_can_be_empty() -> N
 def test_plans_with_commas_in_them_can_be_warmed() -> None:
     with variables(PROGIMAGE_WARM="w200,h100,fit_cover.webp, w64,dpr1.5.jpg,_.avif"):
         assert [f"{plan}.{plan.format}" for plan in load().warm] == ["w200,h100,fit_cover.webp", "w64,dpr1.5.jpg", "_.avif"]
+
+
+@pytest.mark.parametrize(
+    ("value", "presets"),
+    [
+        ("", {"thumbnail": "w128,h128,fit_cover"}),
+        ("card=h300,w400 ; hero=w1600,q70;", {"thumbnail": "w128,h128,fit_cover", "card": "w400,h300", "hero": "w1600,q70"}),
+        ("thumbnail=w64", {"thumbnail": "w64"}),
+    ],
+)
+def test_presets_are_plans_with_a_name_and_a_thumbnail_is_one(value: str, presets: dict[str, str]) -> None:
+    with variables(PROGIMAGE_PRESETS=value):
+        assert {name: str(plan) for name, plan in load().presets.items()} == presets
 
 
 def test_the_default_places_are_in_the_data_folder() -> None:

@@ -1,0 +1,135 @@
+"""What settings are made of: their types, with the words in which each says what it takes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, InstanceOf
+from pydantic_settings import NoDecode
+
+from transforms.errors import PlanError
+from transforms.formats import FORMATS
+from transforms.grammar import parse
+from transforms.operations.preset import NAME
+from transforms.plan import AUTO, Plan
+from transforms.rewrites import has_preset
+
+PRESETS: Mapping[str, Plan] = {"thumbnail": parse("w128,h128,fit_cover", AUTO)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What people are told about a field beside its description."""
+
+    accepted: str = ""
+    default: str = ""
+
+
+def _names(text: object) -> object:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip()) if isinstance(text, str) else text
+
+
+def _plans(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    # A comma also stands between the operations of a plan: a name is over where its extension is.
+    names = re.findall(r"(.+?)(?:\.([a-z]+[0-9]*)(?:,|$)|$)", text.replace(" ", ""))
+    try:
+        return tuple(parse(plan, extension) for plan, extension in names)
+    except PlanError as error:
+        raise ValueError(str(error)) from error
+
+
+def _presets(text: object) -> object:
+    """`name=plan` with semicolons between, and those that are there anyway."""
+    if not isinstance(text, str):
+        return text
+    found: dict[str, Plan] = {}
+    for item in filter(None, (item.strip() for item in text.split(";"))):
+        name, _, plan = (part.strip() for part in item.partition("="))
+        if name in found or not NAME.fullmatch(name) or not plan:
+            raise ValueError(f"{item[:60]!r} is not name=plan, or its name stands there twice")
+        found[name] = _preset(name, plan)
+    return {**PRESETS, **found}
+
+
+def _preset(name: str, text: str) -> Plan:
+    try:
+        plan = parse(text, AUTO)
+    except PlanError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if has_preset(plan):
+        raise ValueError(f"{name}: a preset is made of operations, not of other presets")
+    return plan
+
+
+def _readable(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError("no such format")
+    return name
+
+
+def _writable(name: str) -> str:
+    if name not in FORMATS or not FORMATS[name].writable:
+        raise ValueError("no such format")
+    return name
+
+
+def plain(folder: Path) -> Path:
+    """Other settings are URLs made from this path."""
+    if set(":?#%") & set(str(folder)):
+        raise ValueError("it has one of : ? # % in it")
+    return folder
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+Bytes = Annotated[ByteSize, Field(ge=1), Words(accepted="a number of bytes, or one with a unit like 512MiB")]
+Readable = Annotated[
+    tuple[Annotated[str, AfterValidator(_readable)], ...],
+    NoDecode,
+    BeforeValidator(_names),
+    Field(min_length=1),
+    Words(accepted=f"a comma list of {', '.join(FORMATS)}"),
+]
+Writable = Annotated[
+    tuple[Annotated[str, AfterValidator(_writable)], ...],
+    NoDecode,
+    BeforeValidator(_names),
+    Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.writable)}"),
+]
+Plans = Annotated[
+    tuple[InstanceOf[Plan], ...],
+    NoDecode,
+    BeforeValidator(_plans),
+    Words(accepted="a comma list of plans with an extension like w256.webp, or nothing"),
+]
+Presets = Annotated[
+    Mapping[str, InstanceOf[Plan]],
+    NoDecode,
+    BeforeValidator(_presets),
+    Words(
+        accepted="name=plan with ; between, like card=w400,h300,fit_cover;hero=w1600,q70",
+        default="`" + "`, `".join(f"{name}={plan}" for name, plan in PRESETS.items()) + "`, which can be redefined and is there anyway",
+    ),
+]
+DatabaseUrl = Annotated[
+    str,
+    Field(pattern=r"^(sqlite:///.|postgresql(\+asyncpg)?://.)", repr=False),
+    Words(accepted="sqlite:///path or postgresql://user:password@host/database", default="SQLite in the data folder"),
+]
+StorageUrl = Annotated[
+    str,
+    Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?|file://.+|[^:]+)$"),
+    Words(accepted="a folder or s3://bucket/prefix", default="the folder `store` in the data folder"),
+]
+RedisUrl = Annotated[
+    str,
+    Field(pattern=r"^((rediss?|unix)://.+)?$", repr=False),
+    Words(accepted="redis://host:6379/0, rediss://… or unix:///path", default="a server of our own, on a socket in the data folder"),
+]
+HttpUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$"), AfterValidator(_without_slash)]
