@@ -9,16 +9,14 @@ from typing import IO
 import anyio
 
 from services.container import Services
-from services.errors import EmptyUpload, ExpiredImage, UnknownImage
+from services.errors import ExpiredImage, UnknownImage
 from services.ids import image_id
+from services.receiving import received
 from services.scratch import scratch_file
 from storage.base import StagedImage
 from transforms.engine import verify
 from transforms.errors import LimitExceeded, RenderTimeout
-from transforms.formats import HEAD_BYTES, sniff
 from transforms.values import Facts
-
-BATCH = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,29 +57,10 @@ async def _prove(services: Services, path: Path) -> Facts:
 async def _receive(services: Services, token: str, chunks: AsyncIterator[bytes], spool: IO[bytes]) -> str:
     """Pass the bytes on to staging and to a file for the decoder, and return their hex SHA-256."""
     digest, end = hashlib.sha256(), 0
-    async for batch in _batches(chunks):
-        services.limits.check_bytes(end + len(batch))
-        if end == 0:
-            services.limits.check_type(sniff(batch[:HEAD_BYTES]))
+    async for batch in received(services.limits, chunks, spool):
         digest.update(batch)
         end = await services.staging.append(token, end, batch)
-        await anyio.to_thread.run_sync(spool.write, batch)
-    if end == 0:
-        raise EmptyUpload("The upload is empty: send the bytes of a picture.", expected="an image in the body")
-    spool.flush()
     return digest.hexdigest()
-
-
-async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of about a megabyte: each costs a round trip."""
-    batch = bytearray()
-    async for chunk in chunks:
-        batch += chunk
-        if len(batch) >= BATCH:
-            yield bytes(batch)
-            batch.clear()
-    if batch:
-        yield bytes(batch)
 
 
 async def staged_image(services: Services, image_id: str) -> Upload:
