@@ -1,9 +1,9 @@
-"""Column types that mean the same on SQLite and on PostgreSQL: aware times and exact prices."""
+"""Column types that mean the same on SQLite and on PostgreSQL: aware times, exact prices and shares."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, DateTime, Dialect
+from sqlalchemy import BigInteger, DateTime, Dialect, SmallInteger
 from sqlalchemy.types import TypeDecorator
 
 MAX_PRICE = Decimal("9999999999.99")
@@ -41,6 +41,26 @@ class Price(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value).scaleb(-2)
+
+
+class Share(TypeDecorator[Decimal]):
+    """A part of the whole, 0 to 1, as hundredths: URLs spell it with two places, and one spelling is one picture."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(checked_share(value) * 100)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-2)
+
+
+def checked_share(share: Decimal) -> Decimal:
+    """The share with two places; ValueError when it has more, is not a number, or lies outside 0 and 1."""
+    if not (share.is_finite() and 0 <= share <= 1) or share.quantize(CENT) != share:
+        raise ValueError(f"a share lies between 0 and 1 and has two places at most: {share}")
+    return share.quantize(CENT).copy_abs()
 
 
 def checked_price(price: Decimal) -> Decimal:

@@ -3,17 +3,19 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from catalog import outbox
+from catalog.columns import checked_share
 from catalog.errors import ImageBusy, ImageInUse, NotFound
 from catalog.inserts import insert_or_ignore
 from catalog.models import ImageRow, ProductImageRow, VariantRow
 from catalog.paging import newest_first
 from catalog.records import ImageRecord, Original, Page, VariantRecord
 from transforms.geometry import Size
-from transforms.values import Facts
+from transforms.operations.gravity import Point
+from transforms.values import Facts, Placeholders
 
 
 def record(row: ImageRow) -> ImageRecord:
@@ -27,7 +29,15 @@ def record(row: ImageRow) -> ImageRecord:
         place=row.place,
         standalone=row.standalone,
         created_at=row.created_at,
+        focal=None if row.focal_x is None or row.focal_y is None else Point(row.focal_x, row.focal_y),
+        placeholders=_placeholders(row),
     )
+
+
+def _placeholders(row: ImageRow) -> Placeholders | None:
+    if row.thumbhash is None or row.colour is None or row.placeholder is None:
+        return None
+    return Placeholders(thumbhash=row.thumbhash, colour=row.colour, data_uri=row.placeholder)
 
 
 async def find(session: AsyncSession, image_ids: Collection[str]) -> dict[str, ImageRecord]:
@@ -82,6 +92,24 @@ def require(rows: dict[str, ImageRow], image_ids: Iterable[str], *, ready: bool)
         raise NotFound(f"There is no stored image {missing[0]}.", images=missing)
 
 
+async def _lock_ready(session: AsyncSession, image_id: str) -> ImageRow:
+    row = (await lock(session, [image_id])).get(image_id)
+    if row is None or row.state != "ready":
+        raise NotFound(f"There is no stored image {image_id[:60]}.", images=[image_id[:60]])
+    return row
+
+
+async def set_focal(session: AsyncSession, image_id: str, point: Point | None) -> ImageRecord:
+    row = await _lock_ready(session, image_id)
+    row.focal_x, row.focal_y = map(checked_share, point) if point else (None, None)
+    return record(row)
+
+
+async def set_placeholders(session: AsyncSession, image_id: str, placeholders: Placeholders) -> None:
+    found = {"thumbhash": placeholders.thumbhash, "colour": placeholders.colour, "placeholder": placeholders.data_uri}
+    await session.exec(update(ImageRow).where(col(ImageRow.id) == image_id).values(found))
+
+
 async def release(session: AsyncSession, rows: Iterable[ImageRow], *, now: datetime) -> list[ImageRecord]:
     """Mark those of the locked images to which nothing refers any more as deleting, and post their erasure."""
     loose = {row.id: row for row in rows if not row.standalone}
@@ -91,9 +119,7 @@ async def release(session: AsyncSession, rows: Iterable[ImageRow], *, now: datet
 
 async def condemn(session: AsyncSession, image_id: str, *, now: datetime) -> ImageRecord:
     """Mark one stored image as deleting; ImageInUse while a product refers to it."""
-    row = (await lock(session, [image_id])).get(image_id)
-    if row is None or row.state != "ready":
-        raise NotFound(f"There is no stored image {image_id[:60]}.", images=[image_id[:60]])
+    row = await _lock_ready(session, image_id)
     query = select(ProductImageRow.product_id).where(ProductImageRow.image_id == image_id)
     products = list(await session.exec(query.order_by(col(ProductImageRow.product_id))))
     if products:

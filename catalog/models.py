@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from catalog.columns import Price, UtcTime
+from catalog.columns import Price, Share, UtcTime
 from catalog.records import Kind, State
 
 NAMES = {
@@ -43,6 +43,11 @@ class ImageRow(Table, table=True):
     place: str = Field(sa_type=Text)
     standalone: bool
     created_at: datetime = Field(sa_type=UtcTime)
+    focal_x: Decimal | None = Field(default=None, sa_type=Share)
+    focal_y: Decimal | None = Field(default=None, sa_type=Share)
+    thumbhash: str | None = Field(default=None, sa_type=Text)
+    colour: str | None = Field(default=None, max_length=7)
+    placeholder: str | None = Field(default=None, sa_type=Text)
 
 
 class VariantRow(Table, table=True):

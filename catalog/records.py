@@ -10,7 +10,8 @@ from uuid_utils import uuid7
 
 from catalog.columns import checked_price
 from transforms.geometry import Size
-from transforms.values import Facts
+from transforms.operations.gravity import Point
+from transforms.values import Facts, Placeholders
 
 T = TypeVar("T")
 
@@ -46,7 +47,10 @@ class Original:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecord:
-    """A committed (or pending, or vanishing) original. `place` is its store key; `standalone` keeps it without a product."""
+    """A committed (or pending, or vanishing) original. `place` is its store key; `standalone` keeps it without a product.
+
+    `focal` is the point that somebody chose; `placeholders` are None until the picture was warmed.
+    """
 
     id: str
     owner: str
@@ -57,6 +61,8 @@ class ImageRecord:
     place: str
     standalone: bool
     created_at: datetime
+    focal: Point | None = None
+    placeholders: Placeholders | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

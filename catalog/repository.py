@@ -19,6 +19,8 @@ from catalog.records import (
     VariantRecord,
 )
 from catalog.transactions import Transactions
+from transforms.operations.gravity import Point
+from transforms.values import Placeholders
 
 
 class Catalog:
@@ -49,6 +51,14 @@ class Catalog:
     async def erase(self, image_id: str) -> None:
         """Forget an image that is deleting, once its bytes are gone: its rows, its variants and its messages. Safe to repeat."""
         await self._write(images.erase, image_id)
+
+    async def set_focal(self, image_id: str, point: Point | None) -> ImageRecord:
+        """Choose the focal point of a ready image, or none; NotFound. ValueError when a share has more than two places."""
+        return await self._write(images.set_focal, image_id, point)
+
+    async def record_placeholders(self, image_id: str, placeholders: Placeholders) -> None:
+        """Remember what a page shows before the picture; silently nothing when the image is gone."""
+        await self._write(images.set_placeholders, image_id, placeholders)
 
     # Commits
 

@@ -38,6 +38,15 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Placeholders:
+    """What a page can show before the picture comes: a ThumbHash as base64, a colour as `#rrggbb`, a tiny picture as a data URI."""
+
+    thumbhash: str
+    colour: str
+    data_uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rendition:
     """An encoded picture: its bytes, the size of one frame in pixels, and the name of its format."""
 

@@ -8,7 +8,7 @@ from itertools import count
 from catalog.records import ImageRecord, Original, ProductDraft, ProductRecord, VariantRecord, new_product_id
 from catalog.repository import Catalog
 from transforms.geometry import Size
-from transforms.values import Facts
+from transforms.values import Facts, Placeholders
 
 numbers = count()
 
@@ -30,6 +30,10 @@ def a_draft(*, name: str = "Teapot", price: str = "12.50", key: str | None = Non
 
 def a_variant(image_id: str, plan: str = "w256", *, etag: str = "etag") -> VariantRecord:
     return VariantRecord(image_id=image_id, plan=plan, format="webp", size=Size(256, 192), bytes=9_000, etag=etag)
+
+
+def some_placeholders(thumbhash: str = "k0oGLQaSVsN0BVhn2oq2Z5SQUQcZ") -> Placeholders:
+    return Placeholders(thumbhash=thumbhash, colour="#f5c542", data_uri="data:image/webp;base64,AAAA")
 
 
 async def a_stored_image(catalog: Catalog, original: Original | None = None) -> ImageRecord:

@@ -1,12 +1,14 @@
 """Images, their variants, their deletion, and the outbox."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from catalog.errors import ImageInUse, NotFound
 from catalog.repository import Catalog
-from tests.catalog.builders import a_product, a_stored_image, a_variant, an_original, ids, state_of
+from tests.catalog.builders import a_product, a_stored_image, a_variant, an_original, ids, some_placeholders, state_of
+from transforms.operations.gravity import Point
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +73,52 @@ async def test_an_image_that_is_only_pending_cannot_be_deleted(catalog: Catalog)
     for image_id in (original.id, "unheard-of"):
         with pytest.raises(NotFound):
             await catalog.delete_image(image_id)
+
+
+@pytest.mark.parametrize(("x", "y"), [("0.3", "0.07"), ("0", "1"), ("0.29", "0.57"), ("-0.00", "1.0")])
+async def test_a_focal_point_is_kept_exactly_until_it_is_cleared(catalog: Catalog, x: str, y: str) -> None:
+    image = await a_stored_image(catalog)
+    assert image.focal is None
+    changed = await catalog.set_focal(image.id, Point(Decimal(x), Decimal(y)))
+    assert changed == await catalog.image(image.id)
+    assert changed.focal == (Decimal(x), Decimal(y))
+    assert [str(share) for share in changed.focal] == [f"{abs(Decimal(share)):.2f}" for share in (x, y)]
+    assert await catalog.set_focal(image.id, None) == image
+
+
+@pytest.mark.parametrize("share", ["1.01", "-0.01", "0.333", "NaN", "Infinity"])
+async def test_what_is_no_share_of_a_side_is_not_stored(catalog: Catalog, share: str) -> None:
+    image = await a_stored_image(catalog)
+    with pytest.raises(ValueError, match="a share lies between 0 and 1"):
+        await catalog.set_focal(image.id, Point(Decimal(0), Decimal(share)))
+    assert await catalog.image(image.id) == image
+
+
+async def test_only_a_ready_image_gets_a_focal_point(catalog: Catalog) -> None:
+    pending, deleting = an_original(), await a_stored_image(catalog)
+    await catalog.reserve([pending], standalone=True)
+    await catalog.delete_image(deleting.id)
+    for image_id in (pending.id, deleting.id, "unheard-of"):
+        with pytest.raises(NotFound):
+            await catalog.set_focal(image_id, Point(Decimal(0), Decimal(1)))
+
+
+async def test_placeholders_are_none_until_they_are_recorded_and_may_be_made_anew(catalog: Catalog) -> None:
+    image = await a_stored_image(catalog)
+    assert image.placeholders is None
+    for placeholders in (some_placeholders("old"), some_placeholders()):
+        await catalog.record_placeholders(image.id, placeholders)
+        (listed,) = (await catalog.list_images(limit=1)).items
+        assert listed.placeholders == placeholders
+    await catalog.record_placeholders("unheard-of", some_placeholders())
+
+
+async def test_a_product_knows_the_focal_points_and_placeholders_of_its_images(catalog: Catalog) -> None:
+    product = await a_product(catalog, [an_original()])
+    await catalog.record_placeholders(product.images[0].id, some_placeholders())
+    changed = await catalog.set_focal(product.images[0].id, Point(Decimal("0.3"), Decimal("0.7")))
+    assert (await catalog.require_product(product.id)).images == (changed,)
+    assert changed.placeholders == some_placeholders()
 
 
 async def test_variants_are_recorded_and_the_first_record_stays(catalog: Catalog) -> None:

@@ -16,7 +16,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.models import Table
 from catalog.repository import Catalog
 from catalog.session import MIGRATIONS, RevisionState, connect, migrate, revision_state
-from tests.catalog.builders import a_product, an_original
+from tests.catalog.builders import a_product, a_stored_image, a_variant, an_original
 from tests.servers import REPOSITORY, free_port
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +32,12 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+def alembic(connection: Connection) -> Config:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
 
 
 async def test_the_migrated_schema_is_that_of_the_models(engine: AsyncEngine) -> None:
@@ -78,17 +84,29 @@ async def test_two_processes_that_start_at_once_may_both_migrate(blank_url: str,
 
 
 async def test_the_state_of_the_schema_is_told(blank: AsyncEngine) -> None:
-    head = "0001"
+    head = "0002"
     assert await revision_state(blank) == RevisionState(current=None, head=head)
     await migrate(blank)
     assert await revision_state(blank) == RevisionState(current=head, head=head)
 
 
+async def test_focal_points_come_with_empty_variants_and_with_work_for_all_stored_images(engine: AsyncEngine, catalog: Catalog) -> None:
+    ready, pending = await a_stored_image(catalog), an_original()
+    await catalog.record_variant(a_variant(ready.id))
+    await catalog.reserve([pending], standalone=True)
+    for message in await catalog.open_messages(["warm"], limit=10):
+        await catalog.finish(message.id)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: command.downgrade(alembic(sync), "0001"))
+    await migrate(engine)
+    assert await catalog.variants([ready.id]) == {ready.id: []}
+    assert [message.subject for message in await catalog.open_messages(["warm"], limit=10)] == [ready.id]
+    assert await catalog.image(ready.id) == ready
+
+
 async def test_a_migration_can_be_taken_back(engine: AsyncEngine) -> None:
     def downgrade(connection: Connection) -> list[str]:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(MIGRATIONS))
-        command.downgrade(config, "base")
+        command.downgrade(alembic(connection), "base")
         return inspect(connection).get_table_names()
 
     async with engine.begin() as connection:
