@@ -20,13 +20,14 @@ from transforms.rewrites import unmeasured, with_box
 
 LIMITS = Limits(accepted=frozenset(FORMATS))
 WHITE, CREAM, INNER = (255, 255, 255), (250, 249, 245), Box(5, 7, 10, 8)
+SIZE = Size(40, 30)
 
 
 def canvas(width: int, height: int, ink: tuple[int, ...], bands: str = "srgb") -> Any:
     return pyvips.Image.black(width, height).new_from_image(list(ink)).cast("uchar").copy(interpretation=bands)
 
 
-def framed(border: tuple[int, ...] = WHITE, inner: tuple[int, ...] = BLUE, box: Box = INNER, size: Size = Size(40, 30)) -> Any:
+def framed(border: tuple[int, ...] = WHITE, inner: tuple[int, ...] = BLUE, box: Box = INNER, size: Size = SIZE) -> Any:
     return canvas(*size, border).insert(canvas(*box.size, inner), box.left, box.top)
 
 
