@@ -1,6 +1,7 @@
 """HTTP rules as pure functions: validators, ranges, and the headers of pictures (http.md)."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from transforms.errors import ProgImageError
@@ -8,6 +9,9 @@ from transforms.formats import FORMATS, weights
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 STAGED = "private, max-age=60"
+# What a preset stands for is the operator's to change, and a focal point the owner's.
+PRESET = "public, max-age=3600, must-revalidate"
+FOCAL = "public, max-age=60"
 REDIRECT = "public, max-age=86400"
 NO_STORE = "no-store"
 MAX_TAGS_LENGTH = 8192
@@ -20,8 +24,8 @@ PICTURE_HEADERS: Headers = (
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"cross-origin-resource-policy", b"cross-origin"),
     (b"access-control-allow-origin", b"*"),
-    (b"accept-ranges", b"bytes"),
 )
+RANGES: Headers = ((b"accept-ranges", b"bytes"),)
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -60,24 +64,45 @@ def byte_range(header: str | None, if_range: str | None, etag: str, length: int)
     return first, end
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On what terms bytes are given: how long they may be kept, their canonical path when another was asked for, whether Accept chose
+    them, and what people should know of them."""
+
+    cache_control: str
+    location: str | None = None
+    negotiated: bool = False
+    warning: str = ""
+
+
 @lru_cache(maxsize=8192)
-def picture_headers(name: str, format: str, etag: str, *, staged: bool, location: str | None = None, negotiated: bool = False) -> Headers:
-    """All headers of a picture but its length: `name` is a safe file name, `location` the canonical path when another was asked for."""
+def picture_headers(name: str, format: str, etag: str | None, terms: Terms) -> Headers:
+    """All headers of a picture but its length. `name` is a safe file name; without an etag it cannot be asked for again."""
     disposition = "inline" if FORMATS[format].inline_safe else "attachment"
+    return _headers(FORMATS[format].media_type, f'{disposition}; filename="{name}"', etag, terms)
+
+
+def json_headers(name: str, etag: str, terms: Terms) -> Headers:
+    """All headers of what describes a picture."""
+    return _headers("application/json", f'inline; filename="{name}"', etag, terms)
+
+
+def _headers(media_type: str, disposition: str, etag: str | None, terms: Terms) -> Headers:
     own = {
-        "content-type": FORMATS[format].media_type,
-        "etag": quoted(etag),
-        "cache-control": STAGED if staged else IMMUTABLE,
-        "content-disposition": f'{disposition}; filename="{name}"',
-        "content-location": location or "",
-        "vary": "Accept" if negotiated else "",
+        "content-type": media_type,
+        "etag": quoted(etag) if etag else "",
+        "cache-control": terms.cache_control,
+        "content-disposition": disposition,
+        "content-location": terms.location or "",
+        "vary": "Accept" if terms.negotiated else "",
+        "x-warning": terms.warning,
     }
-    return (*encoded(**own), *PICTURE_HEADERS)
+    return (*encoded(**own), *PICTURE_HEADERS, *(RANGES if etag else ()))
 
 
 def encoded(**headers: str) -> Headers:
     """Headers as ASGI wants them, without those that have no value."""
-    return tuple((name.replace("_", "-").encode("latin-1"), value.encode("latin-1")) for name, value in headers.items() if value)
+    return tuple((name.replace("_", "-").encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items() if value)
 
 
 def prefers(accept: str | None, *media_types: str) -> str:

@@ -44,6 +44,11 @@ def variant_answered(how: str, render_seconds: float | None) -> None:
         _renders.observe(render_seconds)
 
 
+def posted_answered(render_seconds: float) -> None:
+    """A picture that came with its request was rendered."""
+    _renders.observe(render_seconds)
+
+
 def staged(size: int) -> None:
     _staged_bytes.inc(size)
 

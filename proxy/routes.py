@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from proxy import openapi
 from proxy.endpoint import Endpoint, Reply
-from proxy.handlers import earlier, images, pictures, products, service, transforms, uploads
+from proxy.handlers import earlier, images, pictures, posted, products, service, transforms, uploads
 from proxy.handlers.common import shell
 from proxy.handlers.contract import JSON_OBJECT
 
@@ -34,6 +34,7 @@ DESCRIPTION = Endpoint(
 ENDPOINTS = (
     # First, because routes are tried one after the other, and this is what most requests are for.
     *pictures.ENDPOINTS,
+    *posted.ENDPOINTS,
     *uploads.ENDPOINTS,
     *products.ENDPOINTS,
     *images.ENDPOINTS,

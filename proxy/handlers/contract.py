@@ -1,6 +1,7 @@
 """The words in which handlers describe themselves: bodies, replies, parameters and errors that several of them share."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import BaseModel
 
@@ -11,7 +12,9 @@ from storage.base import StagingFull, StorageUnavailable
 from transforms.errors import (
     BrokenImage,
     DecoderCrashed,
+    ImpossibleOutput,
     LimitExceeded,
+    PlanError,
     PoolBusy,
     RenderTimeout,
     RenderUnavailable,
@@ -26,18 +29,17 @@ TEXT: Content = {"type": "string"}
 JSON_OBJECT: Mapping[str, Content] = {"application/json": {"type": "object"}}
 HTML: Mapping[str, Content] = {"text/html": TEXT}
 PICTURE_TYPES: Mapping[str, Content] = {format.media_type: BYTES for format in FORMATS.values()}
-PICTURES = Body(
-    description="One or many parts named `image`, or the bytes of one picture.",
-    content={
-        "multipart/form-data": {
-            "type": "object",
-            "properties": {"image": {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}}},
-            "required": ["image"],
-        },
-        "application/octet-stream": BYTES,
-        **PICTURE_TYPES,
-    },
-)
+SENT_TYPES: Mapping[str, Content] = {format.media_type: BYTES for format in FORMATS.values() if format.loaders}
+ONE_FILE: Mapping[str, object] = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+def _upload(description: str, image: Mapping[str, object]) -> Body:
+    form = {"type": "object", "properties": {"image": image}, "required": ["image"]}
+    return Body(description=description, content={"multipart/form-data": form, "application/octet-stream": BYTES, **SENT_TYPES})
+
+
+PICTURES = _upload("One or many parts named `image`, or the bytes of one picture.", {"type": "array", "items": ONE_FILE})
+ONE_PICTURE = _upload("The bytes of one picture, or a form with one part named `image`.", ONE_FILE)
 
 AWAY = (StorageUnavailable, CatalogUnavailable)
 READ = (UnknownImage, ExpiredImage, *AWAY)
@@ -46,23 +48,33 @@ UPLOAD = (
     *(BadRequest, EmptyUpload, TooManyBytes, BodyTooLarge, UnsupportedFormat, UnsupportedBody, LimitExceeded),
     *(StagingFull, StorageUnavailable, *RENDER),
 )
+TRANSFORM = (
+    *(PlanError, BadRequest, EmptyUpload, TooManyBytes, BodyTooLarge, UnsupportedFormat, UnsupportedBody, LimitExceeded),
+    *(ImpossibleOutput, *READ, *RENDER),
+)
 COMMIT = (UncommittableImage, ExpiredImage, ImageBusy, *AWAY)
 
-VALIDATORS = {"ETag": "strong: a digest of the bytes", "Cache-Control": "immutable for a year; staged pictures are private for a minute"}
-PICTURE_HEADERS = {
-    **VALIDATORS,
+VALIDATORS = {
+    "ETag": "strong: a digest of the bytes",
+    "Cache-Control": "immutable for a year; with a preset an hour; staged pictures are private for a minute",
+}
+SAFETY_HEADERS = {
     "Content-Disposition": "inline, or attachment for types that browsers could execute",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Access-Control-Allow-Origin": "*",
-    "Accept-Ranges": "bytes",
+}
+PICTURE_HEADERS = {**VALIDATORS, **SAFETY_HEADERS, "Accept-Ranges": "bytes"}
+RENDERED_HEADERS = {
+    "Content-Location": "the canonical path of what the plan came down to, when it is another one",
+    "Vary": "Accept, for the extension `auto` only",
+    "X-Warning": "sentences, when something is not as one might expect: a moving picture in a format that does not move",
+    "Server-Timing": "the stages that it took",
 }
 VARIANT_HEADERS = {
     **PICTURE_HEADERS,
-    "Content-Location": "the canonical URL of these bytes, when it is another one",
-    "Vary": "Accept, for the extension `auto` only",
+    **RENDERED_HEADERS,
     "X-Cache": "hit, miss, or coalesced: built for another request at the same time",
-    "Server-Timing": "the stages that it took",
 }
 CONDITIONAL = (
     Parameter(name="If-None-Match", place="header", description="etags that the client has"),
@@ -73,12 +85,35 @@ ACCEPT = Parameter(name="Accept", place="header", description="decides between J
 NEVER_CACHED = {"Cache-Control": "no-store"}
 
 
+REDIRECTS = {
+    307: Reply(
+        description="The URL with the point that is stored with the image, where the plan says `g_focal`.",
+        headers={"Location": "the URL with the point", "Cache-Control": "a minute"},
+    ),
+    308: Reply(description="The canonical spelling of this URL.", headers={"Location": "the canonical URL", "Cache-Control": "a day"}),
+}
+
+
 def picture_replies(headers: Mapping[str, str]) -> dict[int, Reply]:
     return {
         200: Reply(description="The picture.", content=PICTURE_TYPES, headers=headers),
         206: Reply(description="A part of it.", content=PICTURE_TYPES, headers={**headers, "Content-Range": "which part"}),
         304: Reply(description="The client has it.", headers=VALIDATORS),
-        308: Reply(description="The canonical spelling of this URL.", headers={"Location": "the canonical URL", "Cache-Control": "a day"}),
+    }
+
+
+def url_replies(headers: Mapping[str, str]) -> dict[int, Reply]:
+    """Of an address whose spellings are sent to one of them."""
+    return {**picture_replies(headers), **REDIRECTS}
+
+
+def described_replies(model: type[BaseModel], headers: Mapping[str, str]) -> dict[int, Reply]:
+    """The same with JSON in it."""
+    content = {"application/json": model}
+    told = {name: text for name, text in headers.items() if name not in ("X-Cache", "Server-Timing")}
+    return {
+        status: replace(reply, content=content if reply.content else {}, headers=told if status == 200 else reply.headers)
+        for status, reply in url_replies(headers).items()
     }
 
 

@@ -5,28 +5,38 @@ from starlette.responses import Response
 
 from catalog.errors import CatalogUnavailable
 from proxy import pages
+from proxy.bodies import pictures
 from proxy.endpoint import Endpoint, Parameter, Reply
-from proxy.handlers.common import answer, services
+from proxy.errors import NoSuchAddress
+from proxy.handlers.common import answer, image_id, services
 from proxy.handlers.contract import (
     ACCEPT,
     COMMIT,
     CONDITIONAL,
     HTML,
-    PICTURE_HEADERS,
-    PICTURE_TYPES,
+    ONE_PICTURE,
     PICTURES,
     READ,
+    RENDER,
+    TRANSFORM,
     UPLOAD,
+    VARIANT_HEADERS,
     json_reply,
     picture_replies,
 )
-from proxy.handlers.images import as_json, presented, store_pictures, stored
-from proxy.handlers.pictures import original
+from proxy.handlers.images import presented, store_pictures, stored
+from proxy.handlers.pictures import TEXT, variant
+from proxy.handlers.posted import REPLIES, transformed
 from proxy.handlers.queries import next_url
 from proxy.http import Unsatisfiable, prefers
-from proxy.schemas import EarlierFormOut, EarlierUploadOut, ImageOut
-from services.errors import BadRequest, UnknownImage
+from proxy.image_path import ImagePath
+from proxy.named import FORMAT, NAMED, arguments, plan_of
+from proxy.schemas import EarlierFormOut, EarlierUploadOut
+from services import known
+from services.errors import BadRequest, RemoteOff, UnknownImage
 from services.ids import checked_id
+from services.transform import posted
+from transforms.errors import ImpossibleOutput, PlanError
 from transforms.formats import by_extension
 
 MAX_SHOWN = 100
@@ -46,13 +56,23 @@ async def form_upload(request: Request) -> Response:
     return answer(EarlierFormOut(id=image.id), 201, location=f"/images/{image.id}/")
 
 
-async def image(request: Request) -> Response:
-    """The original's bytes, or JSON by Accept."""
-    if prefers(request.headers.get("accept"), "image/*", "application/json") == "application/json":
-        return await as_json(request)
-    answer = await original(request)
-    answer.headers["vary"] = "Accept"
-    return answer
+async def named(request: Request) -> Response:
+    """A stored or staged image, transformed as a name and its arguments say."""
+    image = await known.find(services(request), image_id(request))
+    plan = plan_of(request.path_params["transform"], request.query_params, image.facts.format)
+    asked = ImagePath(image_id=image.id, plan=plan, extension=plan.format)
+    return await variant(request, asked, plan, image, elsewhere=True)
+
+
+async def on_demand(request: Request) -> Response:
+    """A posted picture, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
+    query = dict(request.query_params)
+    if "url" in query:
+        raise RemoteOff("Remote pictures are off on this server.")
+    text = not query.keys() & set(FORMAT) and prefers(request.headers.get("accept"), "image/*", "text/plain") == "text/plain"
+    async with posted(services(request), pictures(request)) as picture:
+        plan = plan_of(request.path_params["transform"], query, TEXT if text else picture.format)
+        return await transformed(request, plan, picture, negotiated=True)
 
 
 async def download(request: Request) -> Response:
@@ -76,6 +96,13 @@ def _formats(extensions: str) -> list[str]:
     return [format.name for format in formats if format]
 
 
+TRANSFORM_NAME = Parameter(
+    name="transform", place="path", description="what to do", schema={"type": "string", "enum": list(NAMED)}, example="thumbnail"
+)
+ARGUMENTS = (
+    *(Parameter(name=name, description=f"of {', '.join(users)}") for name, users in arguments().items()),
+    Parameter(name=FORMAT[0], description="the format of the answer; without it, the source's", example="webp"),
+)
 ENDPOINTS = (
     Endpoint(
         method="POST",
@@ -89,16 +116,24 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET",
-        path="/images/{id}/",
-        handler=image,
+        path="/images/{id}/{transform}/",
+        handler=named,
         tag="earlier",
-        summary="A stored image, as bytes or as JSON",
-        parameters=(ACCEPT, *CONDITIONAL),
-        errors=(*READ, Unsatisfiable),
-        responses={
-            **picture_replies(PICTURE_HEADERS),
-            200: Reply(description="The image.", content={**PICTURE_TYPES, "application/json": ImageOut}, headers={"Vary": "Accept"}),
-        },
+        summary="An image, transformed by name",
+        parameters=(TRANSFORM_NAME, *ARGUMENTS, *CONDITIONAL),
+        responses=picture_replies(VARIANT_HEADERS),
+        errors=(NoSuchAddress, BadRequest, PlanError, ImpossibleOutput, *READ, *RENDER, Unsatisfiable),
+    ),
+    Endpoint(
+        method="POST",
+        path="/on_demand/{transform}/",
+        handler=on_demand,
+        tag="earlier",
+        summary="A picture that comes with the request, transformed by name",
+        parameters=(TRANSFORM_NAME, *ARGUMENTS, ACCEPT),
+        body=ONE_PICTURE,
+        responses=REPLIES,
+        errors=(NoSuchAddress, RemoteOff, *TRANSFORM),
     ),
     Endpoint(
         method="GET",

@@ -18,12 +18,13 @@ from proxy.handlers.contract import (
     PICTURE_TYPES,
     PICTURES,
     READ,
+    RENDER,
     UPLOAD,
     json_reply,
     page_parameters,
     picture_replies,
 )
-from proxy.handlers.pictures import original
+from proxy.handlers.pictures import as_text, original
 from proxy.handlers.queries import ImagesQuery, next_url, query
 from proxy.handlers.uploads import receive
 from proxy.http import Unsatisfiable, prefers
@@ -57,15 +58,18 @@ async def listing(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """JSON, or the original by Accept."""
-    if prefers(request.headers.get("accept"), "application/json", "image/*") == "image/*":
-        return await original(request)
-    return await as_json(request)
-
-
-async def as_json(request: Request) -> Response:
-    image = await stored(request, image_id(request))
-    return answer((await presented(request, [image]))[0], vary="Accept")
+    """JSON, the original or its ASCII picture by Accept; the address with a slash at its end prefers the original."""
+    asked = ("image/*", "application/json") if request.url.path.endswith("/") else ("application/json", "image/*")
+    match prefers(request.headers.get("accept"), *asked, "text/plain"):
+        case "image/*":
+            shown = await original(request)
+        case "text/plain":
+            shown = await as_text(request)
+        case _:
+            image = await stored(request, image_id(request))
+            shown = answer((await presented(request, [image]))[0])
+    shown.headers["vary"] = "Accept"
+    return shown
 
 
 async def stored(request: Request, wanted: str) -> ImageRecord:
@@ -79,6 +83,7 @@ async def delete(request: Request) -> Response:
     return answer(DeletedOut(images=await delete_image(services(request), image_id(request))))
 
 
+SHOWN = {"application/json": ImageOut, **PICTURE_TYPES}
 ENDPOINTS = (
     Endpoint(
         method="POST",
@@ -103,18 +108,21 @@ ENDPOINTS = (
         )
         for path, tag in (("/images", "images"), ("/images/", "earlier"))
     ),
-    Endpoint(
-        method="GET",
-        path="/images/{id}",
-        handler=show,
-        tag="images",
-        summary="A stored image, as JSON or as bytes",
-        parameters=(ACCEPT, *CONDITIONAL),
-        errors=(*READ, Unsatisfiable),
-        responses={
-            **picture_replies(PICTURE_HEADERS),
-            200: Reply(description="The image.", content={"application/json": ImageOut, **PICTURE_TYPES}, headers={"Vary": "Accept"}),
-        },
+    *(
+        Endpoint(
+            method="GET",
+            path=path,
+            handler=show,
+            tag=tag,
+            summary="A stored image, as JSON, as bytes or as ASCII",
+            parameters=(ACCEPT, *CONDITIONAL),
+            errors=(*READ, *RENDER, Unsatisfiable),
+            responses={
+                **picture_replies(PICTURE_HEADERS),
+                200: Reply(description="The image.", content=SHOWN, headers={**PICTURE_HEADERS, "Vary": "Accept"}),
+            },
+        )
+        for path, tag in (("/images/{id}", "images"), ("/images/{id}/", "earlier"))
     ),
     Endpoint(
         method="DELETE",
