@@ -1,29 +1,20 @@
 """Deliver: the bytes of a variant, from memory, from the store or by building it now."""
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from time import perf_counter
 
-import anyio
 import structlog
 
 from catalog.errors import CatalogUnavailable
 from catalog.records import VariantRecord
 from services.container import Services
 from services.ids import variant_key
-from services.scratch import scratch_file
-from services.stage import missing
+from services.sources import source_of
 from services.values import Built, KnownImage, Timings, Variant
-from storage.base import DigestConflict, NotStored, StorageUnavailable
+from storage.base import DigestConflict, NotStored
 from transforms.engine import execute
-from transforms.formats import FORMATS, negotiate
-from transforms.limits import Limits
-from transforms.plan import Plan, Resolved
-from transforms.values import Facts
+from transforms.plan import Resolved
 
 log = structlog.get_logger(__name__)
 
@@ -38,23 +29,6 @@ class Delivery:
     variant: Variant
     how: str
     timings: Timings = ()
-
-
-def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Resolved:
-    """What the plan comes down to for this image and caller; ImpossibleOutput over the limits on results."""
-    facts = known.facts
-    name = negotiate(accept, alpha=facts.alpha, animated=facts.animated, order=services.auto_order) if plan.auto else plan.format
-    return _within(services.limits, plan, facts, name)
-
-
-# This arithmetic costs more than all the rest of a hit in memory, and the same few plans are asked for again and again.
-@lru_cache(maxsize=8192)
-def _within(limits: Limits, plan: Plan, facts: Facts, name: str) -> Resolved:
-    resolved, output = plan.resolve(facts, name), FORMATS[name]
-    # What is enlarged may be cut out of something much larger than the result.
-    largest = resolved.peak if resolved.enlarged else resolved.size
-    limits.check_output(largest, output, enlarged=resolved.enlarged, frames=facts.frames if output.animation else 1)
-    return resolved
 
 
 def _key_of(known: KnownImage, resolved: Resolved) -> str:
@@ -104,19 +78,18 @@ def _variant(data: bytes, resolved: Resolved) -> Variant:
 
 async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
     began = perf_counter()
-    async with original_path(services, known) as path:
+    async with source_of(services, known, resolved.plan) as source:
         fetched = perf_counter()
-        rendition = await services.pool.run(execute, resolved.plan, path, known.facts, services.limits)
+        rendition = await services.pool.run(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
     rendered = perf_counter()
-    variant = _variant(rendition.data, resolved)
-    if not known.staged:
-        variant = await _keep(services, known, resolved, key, variant)
+    variant = _variant(rendition.data, resolved) if known.staged else await keep(services, known, resolved, rendition.data)
     timings = (("fetch", fetched - began), ("render", rendered - fetched), ("store", perf_counter() - rendered))
     return Built(variant=variant, timings=timings)
 
 
-async def _keep(services: Services, known: KnownImage, resolved: Resolved, key: str, variant: Variant) -> Variant:
+async def keep(services: Services, known: KnownImage, resolved: Resolved, data: bytes) -> Variant:
     """Store and record a new variant. Whoever comes second takes what the first one stored."""
+    key, variant = _key_of(known, resolved), _variant(data, resolved)
     try:
         await services.store.put(key, variant.data, sha256=variant.sha256, durable=False)
     except DigestConflict:
@@ -134,30 +107,3 @@ async def record(services: Services, known: KnownImage, resolved: Resolved, vari
     await services.catalog.record_variant(
         VariantRecord(image_id=known.id, plan=plan, format=variant.format, size=size, bytes=len(variant.data), etag=etag)
     )
-
-
-@asynccontextmanager
-async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
-    """A file with the original: for a decoder, or to be sent to somebody who reads slowly."""
-    if known.place is not None:
-        async with _promised(services, known), services.store.local(known.place) as path:
-            yield path
-        return
-    async with _promised(services, known):
-        data = await services.staging.read(known.id)
-    with scratch_file() as file:
-        await anyio.to_thread.run_sync(file.write, data)
-        file.flush()
-        yield Path(file.name)
-
-
-@asynccontextmanager
-async def _promised(services: Services, known: KnownImage) -> AsyncIterator[None]:
-    """An upload may be over by now. A stored original that is not there is a failure of ours: 503, never 404."""
-    try:
-        yield
-    except NotStored as error:
-        if known.staged:
-            raise await missing(services, known.id) from error
-        log.exception("original_missing", place=known.place)
-        raise StorageUnavailable("The original cannot be read at the moment.") from error

@@ -4,6 +4,9 @@ import base64
 import re
 
 from services.errors import UnknownImage
+from transforms.plan import ENGINE_VERSION
+from transforms.shrink import mezzanine_format
+from transforms.values import Facts
 
 ID_LENGTH = 26
 IMAGE_ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}", re.ASCII)
@@ -37,6 +40,11 @@ def facts_key(image_id: str) -> str:
 
 def variants_prefix(image_id: str) -> str:
     return f"variants/{image_id}/"
+
+
+def mezzanine_key(image_id: str, facts: Facts) -> str:
+    """Among the variants, with which it goes."""
+    return f"{variants_prefix(image_id)}mezzanine{ENGINE_VERSION}.{mezzanine_format(facts)}"
 
 
 def variant_key(image_id: str, digest: str, extension: str) -> str:
