@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-SAVE = {
+SAVE: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
     "webp": ("webpsave_buffer", {"Q": 80, "effort": 4}),
     "avif": ("heifsave_buffer", {"Q": 50, "effort": 2, "compression": "av1", "bitdepth": 8}),

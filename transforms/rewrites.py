@@ -55,6 +55,8 @@ def has_focal(plan: Plan) -> bool:
 
 def with_focal(plan: Plan, point: Point) -> Plan:
     """The plan with the point that is stored with the image in place of the word."""
+    if not has_focal(plan):
+        return plan
     stages = []
     for stage in plan.stages:
         operations = (Gravity(g=point) if isinstance(o, Gravity) and o.g == FOCAL else o for o in stage.operations)

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transforms.geometry import Size, scaled_to
+from transforms.geometry import Size, round_side, scaled_to
 from transforms.plan import Plan, Step, pipeline
 from transforms.values import Facts
 
 # Longest side in pixels of the copy from which most variants are made.
 MEZZANINE_SIDE = 2048
+# A JPEG decoder shrinks blocks of 8 x 8 pixels, and rounds up where the last is cut: all that is made from it would be drawn out a little.
+# Variants are forced to the size that the original says, so a mezzanine may be stretched to whole blocks, by half a block at most.
+BLOCK = 8
 # What is decoded smaller is so many times larger than the result, so that the last step of the resize is a good one.
 SPARE = 2
 
@@ -33,7 +36,8 @@ def loading(plan: Plan, facts: Facts) -> Loading:
     for at, (operation, stage, size) in enumerate(steps):
         if (load := operation.load_size(size)) is not None:
             if at == 0:
-                return Loading(size=load, steps=steps[1:] if load == operation.output_size(size, stage) else steps, needed=load)
+                done = load == operation.scaled_size(size) == operation.output_size(size, stage)
+                return Loading(size=load, steps=steps[1:] if done else steps, needed=load)
             scale = max(Fraction(load.width, size.width), Fraction(load.height, size.height))
             to = whole.times(scale * SPARE)
             if scale * SPARE < 1 and (mapped := _mapped(steps[:at], to)) is not None:
@@ -58,7 +62,23 @@ def mezzanine_size(facts: Facts) -> Size | None:
     """The size of a picture's mezzanine; None for one that has none, because it moves or is not larger itself."""
     if facts.animated or max(facts.size) <= MEZZANINE_SIDE:
         return None
-    return scaled_to(facts.size, MEZZANINE_SIDE, MEZZANINE_SIDE)
+    return Size(*(_whole_blocks(side) for side in scaled_to(facts.size, MEZZANINE_SIDE, MEZZANINE_SIDE)))
+
+
+def _whole_blocks(side: int) -> int:
+    return round_side(Fraction(side, BLOCK)) * BLOCK
+
+
+def mezzanine_format(facts: Facts) -> str:
+    """Without loss where there is transparency: a JPEG has none."""
+    return "webp" if facts.alpha else "jpg"
+
+
+def copy_will_do(plan: Plan, facts: Facts) -> bool:
+    """Whether a resolved plan can be made from a decoded copy: in the size of the mezzanine, or whole when there is none."""
+    if facts.animated or plan.images or any(operation.needs_original() for operation in plan.operations):
+        return False
+    return mezzanine_size(facts) is None or mezzanine_will_do(plan, facts)
 
 
 def mezzanine_will_do(plan: Plan, facts: Facts) -> bool:

@@ -3,7 +3,7 @@
 Only this file and its neighbours load.py (decoding) and save.py (encoding) know libvips.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +11,21 @@ from typing import NamedTuple
 
 import pyvips
 
+from transforms.columns import grid
 from transforms.engine.load import decode, header, opened, translated
+from transforms.engine.metadata import kept
 from transforms.engine.save import SAVERS, encode
 from transforms.errors import BrokenImage
 from transforms.formats import FORMATS, HEAD_BYTES, Format, gif_is_cut_off, sniff
 from transforms.geometry import Box, Size
 from transforms.limits import Limits
-from transforms.operation import Image, Measured, Picture
+from transforms.operation import Image, Measured, Picture, Stage
+from transforms.operations.icc import P3, SRGB, Icc
 from transforms.plan import Plan, Step, pipeline
 from transforms.shrink import loading
+from transforms.text import written
 from transforms.values import Facts, Rendition
+from transforms.watch import watched
 
 # Shrinking by this is what JPEG and WebP decoders do best, and every pixel is still decoded.
 VERIFY_SHRINK = 8
@@ -49,7 +54,7 @@ def supported_formats() -> dict[str, Support]:
     return {
         name: Support(
             reads=any(pyvips.type_find("VipsForeignLoad", loader) for loader in known.loaders),
-            writes=known.writable and bool(pyvips.type_find("VipsForeignSave", SAVERS[name])),
+            writes=known.text or (known.writable and bool(pyvips.type_find("VipsForeignSave", SAVERS[name]))),
         )
         for name, known in FORMATS.items()
     }
@@ -79,13 +84,17 @@ def probe(path: Path, limits: Limits) -> Facts:
 def verify(path: Path, limits: Limits) -> Facts:
     """Like `probe`, and every frame is decoded to its end, shrunken. BrokenImage when something is missing or damaged."""
     facts = probe(path, limits)
-    if facts.format == "gif" and gif_is_cut_off(path.read_bytes()):
-        # libvips takes the frames that are left for the whole animation.
-        raise BrokenImage("The picture is incomplete: it ends in the middle of a frame.")
+    refuse_cut_off(path, facts)
     size = Size(max(1, facts.width // VERIFY_SHRINK), max(1, facts.height // VERIFY_SHRINK))
     with translated():
         decode(path, facts, size).avg()
     return facts
+
+
+def refuse_cut_off(path: Path, facts: Facts) -> None:
+    """BrokenImage for a GIF that ends too early: libvips takes the frames that are left for the whole animation."""
+    if facts.format == "gif" and gif_is_cut_off(path.read_bytes()):
+        raise BrokenImage("The picture is incomplete: it ends in the middle of a frame.")
 
 
 def execute(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mapping[str, Path] | None = None) -> Rendition:
@@ -96,15 +105,33 @@ def execute(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mappin
     something cannot be decoded.
     """
     seen = plan.seen(facts)
-    size = _checked_size(list(pipeline(plan, facts)), seen, FORMATS[plan.format], limits)
+    icc = Stage(plan.options).get(Icc).icc
+    overlays = {image: _Overlay(path=file, limits=limits, icc=icc) for image, file in (images or {}).items()}
     with translated():
-        frames = _frames(plan, path, facts, {image: _Overlay(path=file, limits=limits) for image, file in (images or {}).items()})
+        metadata = kept(path, facts, plan)
+    return rendered(plan, facts, limits, lambda size: decode(path, seen, size, plan.source, icc), overlays, metadata=metadata)
+
+
+def rendered(
+    plan: Plan,
+    facts: Facts,
+    limits: Limits,
+    load: Callable[[Size], Image],
+    images: Mapping[str, Picture] | None = None,
+    *,
+    metadata: Mapping[str, str | bytes] | None = None,
+) -> Rendition:
+    """As `execute`, on a picture that `load` brings in the size that is wanted. `metadata` goes along, by libvips' names."""
+    seen, output = plan.seen(facts), FORMATS[plan.format]
+    size = _checked_size(list(pipeline(plan, facts)), seen, output, limits)
+    with translated():
+        frames = _frames(plan, facts, load, images or {})
         image = _strip(frames) if seen.animated else frames[0]
         made = Size(frames[0].width, frames[0].height)
-        data = encode(image, plan, made)
+        data = written(frames[0], plan) if output.text else encode(image, plan, made, metadata)
     if made != size:
         raise RuntimeError(f"The plan {plan} promised {size} and made {made}")
-    return Rendition(data=data, size=size, format=plan.format)
+    return Rendition(data=data, size=grid(size) if output.text else size, format=plan.format)
 
 
 def measure(plan: Plan, path: Path, facts: Facts, limits: Limits) -> Box:
@@ -113,9 +140,10 @@ def measure(plan: Plan, path: Path, facts: Facts, limits: Limits) -> Box:
     (operation,) = last.operations
     assert isinstance(operation, Measured)
     first = replace(plan, stages=tuple(before))
-    _checked_size(list(pipeline(first, facts)), first.seen(facts), FORMATS["png"], limits)
+    seen = first.seen(facts)
+    _checked_size(list(pipeline(first, facts)), seen, FORMATS["png"], limits)
     with translated():
-        return operation.measure(_frames(first, path, facts, {}))
+        return operation.measure(_frames(first, facts, lambda size: decode(path, seen, size, first.source), {}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +152,14 @@ class _Overlay:
 
     path: Path
     limits: Limits
+    icc: str
 
     @property
     def size(self) -> Size:
         return self._facts.size
 
     def load(self, size: Size) -> Image:
-        return decode(self.path, self._facts, size).copy_memory()
+        return decode(self.path, self._facts, size, icc=self.icc if self.icc == P3 else SRGB).copy_memory()
 
     @cached_property
     def _facts(self) -> Facts:
@@ -147,18 +176,20 @@ def _checked_size(steps: Sequence[Step], facts: Facts, output: Format, limits: L
     return size
 
 
-def _frames(plan: Plan, path: Path, facts: Facts, images: Mapping[str, Picture]) -> Sequence[Image]:
+def _frames(plan: Plan, facts: Facts, load: Callable[[Size], Image], images: Mapping[str, Picture]) -> Sequence[Image]:
     """The frames after all steps of the plan."""
-    seen, load = plan.seen(facts), loading(plan, facts)
-    image = decode(path, seen, load.size, plan.source)
-    if not load.steps and not seen.animated:
+    loaded = loading(plan, facts)
+    image = load(loaded.size)
+    if not loaded.steps and not plan.seen(facts).animated:
         return [image]
     # Decoders deliver rows once, from top to bottom; turning or looking for a face wants them in any order.
     image = image.copy_memory()
-    frames: Sequence[Image] = [image.crop(0, top, image.width, load.size.height) for top in range(0, image.height, load.size.height)]
+    frames: Sequence[Image] = [image.crop(0, top, image.width, loaded.size.height) for top in range(0, image.height, loaded.size.height)]
     tools = {"images": images, "interpolate": pyvips.Interpolate.new("bicubic")}
-    for operation, stage, size in load.steps:
+    watched(*frames)
+    for operation, stage, size in loaded.steps:
         frames = operation.apply(frames, size, replace(stage, **tools))
+        watched(*frames)
     return frames
 
 

@@ -29,6 +29,7 @@ COMPASS = {
     "west": Point(NONE, HALF),
     "northwest": Point(NONE, NONE),
 }
+CENTER = COMPASS["center"]
 WORDS = {point: word for word, point in COMPASS.items()}
 SMART = ("attention", "entropy")
 # Stands for the point that is stored with the image (transforms/rewrites.py).
@@ -69,7 +70,7 @@ class GravityText:
 class Gravity(Setting):
     g: Point | str = param(
         GravityText(),
-        default=COMPASS["center"],
+        default=CENTER,
         summary="what stays in a crop: a side, a point, the image's own focal point, or what draws the eye",
         example="w200,h200,fit_cover,g_north",
     )

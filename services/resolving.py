@@ -1,0 +1,51 @@
+"""From a plan as it was asked for to what it comes down to on one image: presets, focal point, format, trim, limits."""
+
+import json
+from contextlib import suppress
+
+from services.container import Services
+from services.ids import variants_prefix
+from services.makeable import put_once
+from services.sources import original_path
+from services.values import KnownImage
+from storage.base import NotStored
+from transforms.engine import measure
+from transforms.geometry import Box
+from transforms.operations.gravity import CENTER
+from transforms.outcome import negotiated, to_measure, within
+from transforms.plan import Plan, Resolved
+from transforms.rewrites import expanded, unmeasured, with_box, with_focal
+
+
+async def resolve(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Resolved:
+    """What the plan comes down to for this image and caller.
+
+    PlanError for a preset or a page that there is not, ImpossibleOutput over the limits on results. A plan that trims is measured on
+    the original, once: then what `deliver` raises too.
+    """
+    steered = with_focal(expanded(plan, services.presets), known.focal or CENTER)
+    chosen = negotiated(steered, known.facts, accept, services.auto_order)
+    while (pending := unmeasured(chosen)) is not None:
+        chosen = with_box(chosen, await _measured(services, known, pending))
+    return within(services.limits, chosen, known.facts)
+
+
+async def _measured(services: Services, known: KnownImage, pending: Plan) -> Box:
+    """The part that the last operation of the plan stands for: from memory, from the store, or measured now and remembered."""
+    resolved = to_measure(services.limits, pending, known.facts)
+    key = f"{variants_prefix(known.id)}{resolved.digest}.json"
+    if (box := services.memory.boxes.get(key)) is None:
+        box, _ = await services.boxes.join(key, lambda: _find_box(services, known, resolved.plan, key))
+        services.memory.boxes[key] = box
+    return box
+
+
+async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str) -> Box:
+    if not known.staged:
+        with suppress(NotStored):
+            return Box(*json.loads(await services.store.get(key)))
+    async with original_path(services, known) as path:
+        box = await services.pool.run(measure, plan, path, known.facts, services.limits)
+    if not known.staged:
+        await put_once(services, key, json.dumps(box).encode())
+    return box

@@ -1,0 +1,98 @@
+"""Files for decoders: originals from the store or from staging, mezzanines, and the other pictures that a plan draws on."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+import structlog
+
+from services import known as known_images
+from services.container import Services
+from services.errors import UnknownImage
+from services.ids import mezzanine_key
+from services.scratch import scratch_file
+from services.stage import missing
+from services.values import KnownImage
+from storage.base import NotStored, StorageUnavailable
+from transforms.plan import Plan
+from transforms.shrink import mezzanine_format, mezzanine_will_do
+from transforms.values import Facts
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a plan is made from: a file, what is known of the picture in it, and the files of the other images, by id."""
+
+    path: Path
+    facts: Facts
+    images: Mapping[str, Path] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def source_of(services: Services, known: KnownImage, plan: Plan) -> AsyncIterator[Source]:
+    """The mezzanine where it is there and will do, else the original. UnknownImage when the plan draws on an image that is not stored."""
+    async with AsyncExitStack() as stack:
+        images = await stack.enter_async_context(other_images(services, plan))
+        source = await _mezzanine(services, known, plan, stack)
+        if source is None:
+            path = await stack.enter_async_context(original_path(services, known))
+            source = Source(path=path, facts=known.facts)
+        yield replace(source, images=images)
+
+
+async def _mezzanine(services: Services, known: KnownImage, plan: Plan, stack: AsyncExitStack) -> Source | None:
+    if not known.warmed or not mezzanine_will_do(plan, known.facts):
+        return None
+    try:
+        path = await stack.enter_async_context(services.store.local(mezzanine_key(known.id, known.facts)))
+    except NotStored:
+        return None
+    return Source(path=path, facts=replace(known.facts, format=mezzanine_format(known.facts), orientation=1))
+
+
+@asynccontextmanager
+async def other_images(services: Services, plan: Plan) -> AsyncIterator[Mapping[str, Path]]:
+    """The files of the stored images that a plan draws on, by id; UnknownImage when one is not stored."""
+    async with AsyncExitStack() as stack:
+        yield {image: await stack.enter_async_context(_other(services, image)) for image in sorted(plan.images)}
+
+
+@asynccontextmanager
+async def _other(services: Services, image_id: str) -> AsyncIterator[Path]:
+    """The original of a stored image: what is drawn from one that may vanish would be wrong for a year."""
+    found = await known_images.find(services, image_id)
+    if found.staged:
+        raise UnknownImage(f"There is no stored image {image_id}: commit it before others are drawn with it.", image=image_id)
+    async with original_path(services, found) as path:
+        yield path
+
+
+@asynccontextmanager
+async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
+    """A file with the original: for a decoder, or to be sent to somebody who reads slowly."""
+    if known.place is not None:
+        async with _promised(services, known), services.store.local(known.place) as path:
+            yield path
+        return
+    async with _promised(services, known):
+        data = await services.staging.read(known.id)
+    with scratch_file() as file:
+        await anyio.to_thread.run_sync(file.write, data)
+        file.flush()
+        yield Path(file.name)
+
+
+@asynccontextmanager
+async def _promised(services: Services, known: KnownImage) -> AsyncIterator[None]:
+    """An upload may be over by now. A stored original that is not there is a failure of ours: 503, never 404."""
+    try:
+        yield
+    except NotStored as error:
+        if known.staged:
+            raise await missing(services, known.id) from error
+        log.exception("original_missing", place=known.place)
+        raise StorageUnavailable("The original cannot be read at the moment.") from error
