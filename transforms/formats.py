@@ -16,7 +16,8 @@ class Format:
     """`quality` is the encoder's default, 1 to 100, or None for a format without one; `loaders` are libvips nicknames.
 
     `alpha` and `animation` say what our output in this format can hold. A format that is not `inline_safe` can carry
-    scripts, and browsers must not be given it as a document. One that is not `writable` is read only.
+    scripts, and browsers must not be given it as a document. One that is not `writable` is read only, one without loaders
+    is written only. A picture in `text` is characters instead of pixels (transforms/columns.py).
     """
 
     name: str
@@ -25,9 +26,10 @@ class Format:
     alpha: bool = True
     animation: bool = False
     quality: int | None = None
-    loaders: tuple[str, ...]
+    loaders: tuple[str, ...] = ()
     inline_safe: bool = True
     writable: bool = True
+    text: bool = False
 
 
 FORMATS = {
@@ -41,6 +43,9 @@ FORMATS = {
         Format(name="gif", media_type="image/gif", animation=True, loaders=("gifload",)),
         Format(name="tiff", aliases=("tif",), media_type="image/tiff", loaders=("tiffload",)),
         Format(name="svg", media_type="image/svg+xml", loaders=("svgload",), inline_safe=False, writable=False),
+        Format(name="txt", media_type="text/plain; charset=utf-8", text=True),
+        Format(name="ansi", media_type="text/plain; charset=utf-8", text=True),
+        Format(name="html", media_type="text/html; charset=utf-8", text=True),
     )
 }
 _EXTENSIONS = {extension: known for known in FORMATS.values() for extension in (known.name, *known.aliases)}

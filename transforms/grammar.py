@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 
+from transforms.columns import without_defaults
 from transforms.errors import PlanError
 from transforms.formats import FORMATS, Format, by_extension
 from transforms.operation import Operation, OutputOption, SourceOption, Stage, first_rank, registry
@@ -35,9 +36,10 @@ def parse(text: str, extension: str) -> Plan:
         for option in (operation for operation in operations if isinstance(operation, OutputOption)):
             if options.setdefault(type(option), option) is not option:
                 raise PlanError(f"{_text_of(option)!r} is said twice: a plan has one set of output options.", token=_text_of(option))
+    kept = tuple(stage for stage in stages if stage.operations)
     return Plan(
         source=simplified_options(source, format),
-        stages=tuple(stage for stage in stages if stage.operations),
+        stages=without_defaults(kept) if format and format.text else kept,
         options=simplified_options(sorted(options.values(), key=first_rank), format),
         format=format.name if format else AUTO,
     )

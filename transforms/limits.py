@@ -65,7 +65,7 @@ class Limits:
         accepted = [name for name in FORMATS if name in self.accepted]
         facts: dict[str, object] = {"detected": sniffed, "accepted": accepted}
         reason = f"it is {sniffed}" if sniffed else "its first bytes are of no known picture format"
-        if sniffed in FORMATS:
+        if sniffed in FORMATS and FORMATS[sniffed].loaders:
             facts["setting"] = setting = f"PROGIMAGE_ACCEPT={','.join([*accepted, sniffed])}"
             reason = f"{reason}, which is off by default; {setting} turns it on"
         elif sniffed in UNREADABLE:

@@ -12,8 +12,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
+from transforms import columns
 from transforms.formats import FORMATS, Format
 from transforms.geometry import Size
 from transforms.operation import Operation, OutputOption, SourceOption, Stage, stage_text
@@ -90,13 +91,12 @@ class Plan:
         source = tuple(chosen for option in self.source if (chosen := option.resolved_for(facts, output)) is not None)
         plan = replace(self, source=source, format=output.name)
         seen = plan.seen(facts)
-        size, peak, stages, enlarged = seen.size, Size(1, 1), [], False
-        for stage in self.stages:
-            resolved = _resolve_stage(stage, size, output)
-            for operation in resolved.operations:
-                peak = max(peak, operation.load_size(size) or peak, key=lambda made: made.area)
-                size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
-            stages.append(resolved)
+        made = _resolve_stages(columns.with_columns(self.stages) if output.text else self.stages, seen.size, output)
+        size, stages = made.size, made.stages
+        if output.text:
+            stages = columns.without_defaults(stages)
+            made = _resolve_stages(columns.in_pixels(made.stages, seen.size), seen.size, output)
+            size = columns.grid(made.size)
         options = simplified_options((option for option in self.options if output.name in option.formats), output)
         plan = replace(plan, stages=tuple(stage for stage in stages if stage.operations), options=options)
         still = f"Only the first of {facts.frames} frames is shown: {output.name} does not move."
@@ -104,8 +104,8 @@ class Plan:
             plan=plan,
             size=size,
             frames=seen.frames,
-            enlarged=enlarged,
-            peak=max(peak, size, key=lambda made: made.area),
+            enlarged=made.enlarged,
+            peak=max(made.peak, made.size, key=lambda size: size.area),
             warnings=(still,) if facts.animated and not output.animation and not source else (),
         )
 
@@ -118,6 +118,7 @@ def _alone(operations: Sequence[Operation]) -> bool:
 class Resolved:
     """A plan for one image: size and number of the frames that come out, whether anything is enlarged, the largest size on the way.
 
+    The size of a text is its columns and rows, the largest on the way to it is in pixels.
     `warnings` are sentences for people: what comes out is not all that was asked for.
     """
 
@@ -133,6 +134,26 @@ class Resolved:
         """26 characters of base32 that stand for these pixels, whichever way they were asked for."""
         text = f"{ENGINE_VERSION} {self.plan}.{self.plan.format}"
         return base64.b32encode(hashlib.sha256(text.encode()).digest())[:26].decode().lower()
+
+
+class _Made(NamedTuple):
+    """Resolved stages and what they come to. `peak` is the largest size of a decoded picture."""
+
+    stages: tuple[Stage, ...]
+    size: Size
+    peak: Size
+    enlarged: bool
+
+
+def _resolve_stages(stages: Iterable[Stage], size: Size, format: Format) -> _Made:
+    made, peak, enlarged = [], Size(1, 1), False
+    for stage in stages:
+        resolved = _resolve_stage(stage, size, format)
+        for operation in resolved.operations:
+            peak = max(peak, operation.scaled_size(size) or peak, key=lambda size: size.area)
+            size, enlarged = operation.output_size(size, resolved), enlarged or operation.enlarges()
+        made.append(resolved)
+    return _Made(tuple(made), size, peak, enlarged)
 
 
 def _resolve_stage(stage: Stage, size: Size, format: Format) -> Stage:
@@ -158,8 +179,11 @@ def simplified_options(options: Iterable[Option], format: Format | None) -> tupl
 
 def pipeline(plan: Plan, facts: Facts) -> Iterator[Step]:
     """The operations of a resolved plan in the order in which they run, each with its stage and the size that it sees."""
-    size = plan.seen(facts).size
-    for stage in plan.stages:
+    size, stages = plan.seen(facts).size, plan.stages
+    if (output := FORMATS[plan.format]).text:
+        in_columns = _resolve_stages(columns.with_columns(stages), size, output).stages
+        stages = _resolve_stages(columns.in_pixels(in_columns, size), size, output).stages
+    for stage in stages:
         for operation in stage.operations:
             yield operation, stage, size
             size = operation.output_size(size, stage)
