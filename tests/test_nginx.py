@@ -334,11 +334,13 @@ def test_with_the_app_gone_what_was_seen_is_served_and_what_was_not_is_a_503(tmp
     upstream = Upstream()
     with nginx_server(tmp_path, [f"127.0.0.1:{upstream.port}"]) as server, httpx2.Client(base_url=server.url, trust_env=False) as client:
         with upstream.up():
-            for path in (f"{IMAGE}/w1.jpg", f"{IMAGE}/brief.jpg"):
+            for path in (f"{IMAGE}/w1.jpg", f"{IMAGE}/brief.jpg", f"{IMAGE}/p_brief.jpg"):
                 client.get(path)
         time.sleep(2)
         assert edge(client.get(f"{IMAGE}/w1.jpg")) == "HIT"
         assert edge(client.get(f"{IMAGE}/brief.jpg")) in {"STALE", "UPDATING"}
+        # What a preset stands for may be something else by now.
+        assert client.get(f"{IMAGE}/p_brief.jpg").status_code == 503
         cold = client.get(f"{IMAGE}/w2.jpg")
     assert cold.status_code == 503
     assert cold.headers["Retry-After"]
