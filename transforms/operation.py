@@ -100,6 +100,10 @@ class Operation:
         """The size to which a decoder may shrink a picture of `size` before this operation sees it, if it may."""
         return None
 
+    def scaled_size(self, size: Size) -> Size | None:
+        """The size to which it scales frames before it cuts or extends them, if it scales: larger perhaps than before and after."""
+        return self.load_size(size)
+
     def shrunk(self, size: Size, to: Size, stage: "Stage") -> "Operation | None":
         """The operation that does the same to a picture of `size` that was shrunk to `to`, or None when there is none."""
         return None

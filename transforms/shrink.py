@@ -36,8 +36,7 @@ def loading(plan: Plan, facts: Facts) -> Loading:
     for at, (operation, stage, size) in enumerate(steps):
         if (load := operation.load_size(size)) is not None:
             if at == 0:
-                done = load == operation.scaled_size(size) == operation.output_size(size, stage)
-                return Loading(size=load, steps=steps[1:] if done else steps, needed=load)
+                return Loading(size=load, steps=steps[1:] if load == operation.output_size(size, stage) else steps, needed=load)
             scale = max(Fraction(load.width, size.width), Fraction(load.height, size.height))
             to = whole.times(scale * SPARE)
             if scale * SPARE < 1 and (mapped := _mapped(steps[:at], to)) is not None:
