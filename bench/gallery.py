@@ -1,14 +1,17 @@
 """Draw the pictures of docs/transforms.md: the example of each operation, on a picture that is drawn here."""
 
 import tempfile
+from html import escape
 from pathlib import Path
 
 import pyvips
 
 from transforms.engine import execute, probe
+from transforms.formats import FORMATS
 from transforms.grammar import parse
 from transforms.limits import Limits
 from transforms.operation import OutputOption, registry
+from transforms.values import Rendition
 
 FOLDER = Path(__file__).parent.parent / "docs" / "operations"
 WIDTH = 120
@@ -36,10 +39,16 @@ def main() -> None:
         for name, kind in registry().items():
             extension = max(kind.formats) if issubclass(kind, OutputOption) else "webp"
             plan = parse(kind.parameters()[name].example, extension).resolve(facts).plan
-            made = pyvips.Image.new_from_buffer(execute(plan, source, facts, Limits()).data, "")
-            shown = made.thumbnail_image(WIDTH, height=WIDTH, size="down")
+            shown = _seen(execute(plan, source, facts, Limits())).thumbnail_image(WIDTH, height=WIDTH, size="down")
             (FOLDER / f"{name}.webp").write_bytes(shown.webpsave_buffer(Q=75, keep="none"))
     print(f"drew {len(registry())} pictures in docs/operations")
+
+
+def _seen(rendition: Rendition) -> pyvips.Image:
+    if not FORMATS[rendition.format].text:
+        return pyvips.Image.new_from_buffer(rendition.data, "")
+    # White on black, as a terminal has it.
+    return pyvips.Image.text(escape(rendition.data.decode()), font="monospace 12")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ PICTURE_HEADERS: Headers = (
     (b"cross-origin-resource-policy", b"cross-origin"),
     (b"access-control-allow-origin", b"*"),
 )
+# A picture made of characters brings its style along.
+PAGE_HEADERS: Headers = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    *(header for header in PICTURE_HEADERS if header[0] != b"content-security-policy"),
+)
 RANGES: Headers = ((b"accept-ranges", b"bytes"),)
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
@@ -97,7 +102,8 @@ def _headers(media_type: str, disposition: str, etag: str | None, terms: Terms) 
         "vary": "Accept" if terms.negotiated else "",
         "x-warning": terms.warning,
     }
-    return (*encoded(**own), *PICTURE_HEADERS, *(RANGES if etag else ()))
+    safety = PAGE_HEADERS if media_type.startswith("text/html") else PICTURE_HEADERS
+    return (*encoded(**own), *safety, *(RANGES if etag else ()))
 
 
 def encoded(**headers: str) -> Headers:

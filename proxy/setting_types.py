@@ -66,13 +66,13 @@ def _preset(name: str, text: str) -> Plan:
 
 
 def _readable(name: str) -> str:
-    if name not in FORMATS:
+    if name not in FORMATS or not FORMATS[name].loaders:
         raise ValueError("no such format")
     return name
 
 
 def _writable(name: str) -> str:
-    if name not in FORMATS or not FORMATS[name].writable:
+    if name not in FORMATS or not FORMATS[name].writable or FORMATS[name].text:
         raise ValueError("no such format")
     return name
 
@@ -94,13 +94,13 @@ Readable = Annotated[
     NoDecode,
     BeforeValidator(_names),
     Field(min_length=1),
-    Words(accepted=f"a comma list of {', '.join(FORMATS)}"),
+    Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.loaders)}"),
 ]
 Writable = Annotated[
     tuple[Annotated[str, AfterValidator(_writable)], ...],
     NoDecode,
     BeforeValidator(_names),
-    Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.writable)}"),
+    Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.writable and not known.text)}"),
 ]
 Plans = Annotated[
     tuple[InstanceOf[Plan], ...],

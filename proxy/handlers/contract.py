@@ -28,7 +28,7 @@ MAX_LIMIT = 100
 TEXT: Content = {"type": "string"}
 JSON_OBJECT: Mapping[str, Content] = {"application/json": {"type": "object"}}
 HTML: Mapping[str, Content] = {"text/html": TEXT}
-PICTURE_TYPES: Mapping[str, Content] = {format.media_type: BYTES for format in FORMATS.values()}
+PICTURE_TYPES: Mapping[str, Content] = {format.media_type: TEXT if format.text else BYTES for format in FORMATS.values()}
 SENT_TYPES: Mapping[str, Content] = {format.media_type: BYTES for format in FORMATS.values() if format.loaders}
 ONE_FILE: Mapping[str, object] = {"type": "string", "contentMediaType": "application/octet-stream"}
 
@@ -60,7 +60,7 @@ VALIDATORS = {
 }
 SAFETY_HEADERS = {
     "Content-Disposition": "inline, or attachment for types that browsers could execute",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": "default-src 'none'; sandbox; for html also style-src 'unsafe-inline'",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Access-Control-Allow-Origin": "*",
 }

@@ -32,7 +32,8 @@ from transforms.limits import Limits
 from transforms.values import Rendition
 
 LIMITS = Limits(accepted=frozenset(FORMATS))
-WRITABLE = [name for name, known in FORMATS.items() if known.writable]
+WRITABLE = [name for name, known in FORMATS.items() if known.writable and not known.text]
+TEXTS = [name for name, known in FORMATS.items() if known.text]
 QUARTERS = [RED, GREEN, BLUE, YELLOW]
 WHITE = (255, 255, 255)
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"><rect width="30" height="40" fill="red"/></svg>'
@@ -351,5 +352,5 @@ def test_svg_is_drawn_at_the_size_that_is_asked_for(studio: Studio) -> None:
 def test_this_libvips_can_do_what_is_promised() -> None:
     self_test()
     supported = supported_formats()
-    assert {name for name, support in supported.items() if support.reads} == set(FORMATS)
-    assert {name for name, support in supported.items() if support.writes} == set(WRITABLE)
+    assert {name for name, support in supported.items() if support.reads} == set(FORMATS) - set(TEXTS)
+    assert {name for name, support in supported.items() if support.writes} == {*WRITABLE, *TEXTS}

@@ -21,5 +21,5 @@ class Charset(OutputOption):
         Choice((ASCII, BLOCKS, BRAILLE)),
         default=ASCII,
         summary="the characters of a text: ASCII, block elements, or braille patterns",
-        example="w60,charset_braille",
+        example="w40,charset_blocks",
     )
