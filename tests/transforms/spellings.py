@@ -112,7 +112,7 @@ def some(names: Sequence[str], most: int, only: type[Operation] = Operation, *, 
     usable = [name for name in names if issubclass(registry()[name], only)]
     if not usable:
         return st.just(())
-    pools = {name: [token for token in tokens_of(name) if small(token) or not tiny] for name in usable}
+    pools = {name: [token for token in tokens_of(name) if small(token) or not tiny] or tokens_of(name) for name in usable}
     chosen = st.lists(st.sampled_from(usable), unique=True, max_size=most)
     return chosen.flatmap(lambda names: st.tuples(*(st.sampled_from(pools[name]) for name in names)))
 
