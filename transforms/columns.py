@@ -97,7 +97,7 @@ def grid(size: Size) -> Size:
     if _allowed(cells := _cells(size)):
         return cells
     columns, rows = cells
-    widest = min(MAX_COLUMNS, isqrt(MAX_CELLS * columns // rows))
+    widest = min(MAX_COLUMNS, isqrt(2 * MAX_CELLS * size.width // size.height) + 1)
     # Rounding of the rows may carry it over the limit: a column or two less are then enough.
     narrower = (width for width in range(widest, 0, -1) if _allowed(_cells(scaled_to(size, width * CELL.width, None))))
     largest = next(narrower, 1)
