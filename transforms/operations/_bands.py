@@ -38,9 +38,14 @@ class InkText:
 
 def colour_only(frame: Image, change: Callable[[Image], Image]) -> Image:
     """The frame with its three bands of colour changed, rounded and clipped to 8 bits; alpha is as before."""
-    coloured = _coloured(frame)
-    changed = change(coloured.extract_band(0, n=3)).rint().cast("uchar").copy(interpretation="srgb")
-    return changed.bandjoin(coloured.extract_band(3)) if coloured.hasalpha() else changed
+    ready = coloured(frame)
+    changed = change(ready.extract_band(0, n=3)).rint().cast("uchar").copy(interpretation="srgb")
+    return changed.bandjoin(ready.extract_band(3)) if ready.hasalpha() else changed
+
+
+def coloured(frame: Image) -> Image:
+    """The frame with three bands of colour, and alpha where it has one."""
+    return frame if frame.bands > 2 else frame.colourspace("srgb")
 
 
 def by_curve(frame: Image, curve: Callable[[int], float]) -> Image:
@@ -65,7 +70,7 @@ def by_luma(frame: Image, ramp: Callable[[int], Sequence[float]], weights: Seque
 
 def luma(frame: Image, weights: Sequence[float] = REC_709) -> Image:
     """One band: the lightness of the frame's colours, rounded to a level."""
-    colour = _coloured(frame).extract_band(0, n=3)
+    colour = coloured(frame).extract_band(0, n=3)
     return colour.recomb(_rows(colour, [weights])).rint().cast("uchar").copy(interpretation="b-w")
 
 
@@ -73,10 +78,6 @@ def alpha_of(frame: Image) -> Image:
     """One band: the opacity of the frame, 255 everywhere when it has no alpha."""
     opaque = frame if frame.hasalpha() else frame.addalpha()
     return opaque.extract_band(opaque.bands - 1)
-
-
-def _coloured(frame: Image) -> Image:
-    return frame if frame.bands > 2 else frame.colourspace("srgb")
 
 
 def _rows(image: Image, rows: Sequence[Sequence[float]]) -> Image:

@@ -1,4 +1,4 @@
-"""mask: cut a shape out."""
+"""mask: cut out a shape, or what another image says."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol, Self
 
 from transforms.geometry import Size
 from transforms.operation import Image, Operation, Stage, param, register
+from transforms.operations._bands import alpha_of, luma
+from transforms.operations._overlay import IMAGE_ID
 from transforms.operations.background import Background
 from transforms.operations.radius import antialiased, cut, length
-from transforms.params import Choice
 
 SMALLEST = 1e-6
 
@@ -91,33 +92,62 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 
+ELLIPSE = "ellipse"
+
+
+@dataclass(frozen=True)
+class MaskText:
+    words: tuple[str, ...] = (*SHAPES, ELLIPSE)
+
+    @property
+    def expected(self) -> str:
+        return f"one of {', '.join(f'_{word}' for word in self.words)}, or _ and the id of an image"
+
+    def parse(self, number: str | None, values: tuple[str, ...]) -> str:
+        if number is not None or len(values) != 1 or not (values[0] in self.words or IMAGE_ID.fullmatch(values[0])):
+            raise ValueError(self.expected)
+        return values[0]
+
+    def format(self, value: str) -> str:
+        return f"_{value}"
+
+
 @register
 @dataclass(frozen=True, kw_only=True)
 class Mask(Operation):
-    """The largest that fits, in the middle, upright. Around it is the background, transparent where the stage names none."""
+    """The largest shape that fits, in the middle, upright; or an image stretched to the picture: its alpha, or else its luminance.
+
+    Around it is the background, transparent where the stage names none.
+    """
 
     mask: str | None = param(
-        Choice(("circle", "ellipse", "square", "triangle", "heart", "star", "hexagon")),
+        MaskText(),
         default=None,
-        summary="cut out a shape, the largest that fits",
+        summary="cut out a shape, the largest that fits, or what another stored image shows by its alpha or its luminance",
         example="w200,mask_circle",
     )
 
     def uses(self) -> frozenset[str]:
         return frozenset({"bg"} if self.mask else ())
 
+    def images(self) -> frozenset[str]:
+        return frozenset({self.mask} if self.mask and self.mask not in MaskText().words else ())
+
     def resolved(self, size: Size, stage: Stage) -> Self | None:
         """A square is nothing on a square picture, and an ellipse is a circle there."""
         if size.width != size.height:
             return self
-        return {"square": None, "ellipse": type(self)(mask="circle")}.get(self.mask or "", self)
+        return {"square": None, ELLIPSE: type(self)(mask="circle")}.get(self.mask or "", self)
 
     def lets_through(self, transparent: bool, stage: Stage) -> bool:
         return transparent or (self.mask is not None and not stage.get(Background).opaque)
 
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
+        for image in self.images():
+            picture = stage.images[image].load(size)
+            return cut(frames, alpha_of(picture) if picture.hasalpha() else luma(picture), size, stage)
         grid = type(frames[0]).xyz(*size)
-        distance = _ellipse(grid, size) if self.mask == "ellipse" else _largest(grid, size, SHAPES[self.mask or ""])
+        distance = _ellipse(grid, size) if self.mask == ELLIPSE else _largest(grid, size, SHAPES[self.mask or ""])
         return cut(frames, antialiased(distance), size, stage)
 
 
