@@ -16,7 +16,7 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationError, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from proxy.setting_types import Bytes, DatabaseUrl, HttpUrl, Plans, Presets, Readable, RedisUrl, StorageUrl, Words, Writable, plain
+from proxy.setting_types import Bytes, DatabaseUrl, HttpUrl, Plans, Presets, Readable, RedisUrl, StorageUrl, Widths, Words, Writable, plain
 
 PREFIX = "PROGIMAGE_"
 DOTENV = ".env"
@@ -62,6 +62,8 @@ class Settings(BaseSettings):
         "avif,webp", validate_default=True, description="What the extension `auto` prefers among the formats that a client names."
     )
 
+    widths: Widths = Field("256,512,1024,2048", validate_default=True, description="The widths in the `srcset` of an image's JSON.")
+
     staging_ttl: int = Field(24 * 3600, ge=1, le=30 * 24 * 3600, description="Seconds that an upload waits to be committed.")
     staging_budget: Bytes = Field(ByteSize(512 * 1024**2), description="The bytes that all waiting uploads may take together.")
     max_bytes: Bytes = Field(ByteSize(25 * 1024**2), description="The largest upload, for each picture.")
@@ -77,6 +79,7 @@ class Settings(BaseSettings):
     )
     render_queue: int = Field(64, ge=0, le=100_000, description="Renders that may wait; more are turned away with 503.")
     render_wait: float = Field(2, ge=0, le=60, description="Seconds that a render may wait.")
+    render_soft_deadline: float = Field(5, gt=0, le=600, description="Seconds of work after which a render is told to stop.")
     render_deadline: float = Field(8, gt=0, le=600, description="Seconds after which a render is killed.")
     render_memory: Annotated[ByteSize, Field(ge=700 * 1024**2), Words(accepted="at least 700MiB")] = Field(
         ByteSize(2 * 1024**3), description="The address space of a child."

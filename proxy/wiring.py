@@ -88,6 +88,7 @@ def render_pool(settings: Settings) -> RenderPool:
         workers=settings.renderers,
         queue=settings.render_queue,
         wait=settings.render_wait,
+        soft=settings.render_soft_deadline,
         deadline=settings.render_deadline,
         max_tasks=settings.render_recycle,
         memory=settings.render_memory,

@@ -17,17 +17,21 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from math import inf
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from pebble import ProcessExpired, ProcessPool
 
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
+from transforms.watch import TOO_LONG, soft_deadline
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 # Pebble looks at its children ten times a second. When it has not killed a late one after this, it has lost sight of it.
 GRACE = 5.0
+# MEASURED
+RESIDENT = 512 << 20
 # What a decoder may know of its surroundings; keys and addresses are not among it.
 HARMLESS = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
@@ -36,8 +40,9 @@ HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
 class RenderPool:
     """Runs functions in at most `workers` children at once (default: one a core).
 
-    At most `queue` calls wait for a child, each at most `wait` seconds. A call takes `deadline` seconds in all; then its child is
-    killed. Children may use `memory` bytes of address space, are replaced after `max_tasks` calls, and begin with `prepare()`.
+    At most `queue` calls wait for a child, each at most `wait` seconds. A call works for `soft` seconds; then it is told to stop. It
+    takes `deadline` seconds in all; then its child is killed. Children may use `memory` bytes of address space, are replaced after
+    `max_tasks` calls or when they have grown to `resident` bytes, and begin with `prepare()`.
     May be used from several event loops and threads at once.
     """
 
@@ -47,14 +52,18 @@ class RenderPool:
         workers: int | None = None,
         queue: int = 64,
         wait: float = 2.0,
+        soft: float = 5.0,
         deadline: float = 8.0,
         max_tasks: int = 500,
         memory: int = 2 << 30,
+        resident: int = RESIDENT,
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self.last_success = -inf
         self._workers = workers or os.cpu_count() or 1
-        self._wait, self._deadline, self._max_tasks = wait, deadline, max_tasks
+        self._wait, self._soft, self._deadline = wait, soft, deadline
+        self._turns = _Turns(max_tasks)
+        self._turns.resident = resident
         self._child = (memory, prepare)
         self._gate = _Gate(self._workers, queue)
         self._closed = False
@@ -116,7 +125,7 @@ class RenderPool:
                 # A child that dies while it has nothing to do breaks all of pebble's pool; the call is not to blame.
                 return await self._attempt(function, args, ends)
         except TimeoutError:
-            raise RenderTimeout("Rendering took too long and was stopped.") from None
+            raise RenderTimeout(TOO_LONG) from None
         except ProcessExpired as error:
             raise DecoderCrashed("The decoder crashed on this picture.") from error
         except BrokenProcessPool as error:
@@ -128,7 +137,7 @@ class RenderPool:
             raise TimeoutError
         pool = self._working_pool()
         try:
-            future: Future[T] = pool.schedule(_timely, args=(ends, function, args), timeout=left)
+            future: Future[T] = pool.schedule(_timely, args=(ends, self._soft, function, args), timeout=left)
         except RuntimeError as error:
             raise BrokenProcessPool("It broke at this moment.") from error
         try:
@@ -154,7 +163,7 @@ class RenderPool:
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
-            max_workers=self._workers, max_tasks=self._max_tasks, initializer=_begin, initargs=self._child, context=get_context("spawn")
+            max_workers=self._workers, max_tasks=self._turns, initializer=_begin, initargs=self._child, context=get_context("spawn")
         )
 
 
@@ -209,11 +218,29 @@ def _end(pool: ProcessPool) -> None:
     pool.join()
 
 
-def _timely(ends: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+class _Turns(int):
+    """How many calls a child may take. Pebble's loop asks `done < turns` between two calls: a child that has grown takes no more.
+
+    So it ends as one ends that has had all its turns: when it has sent its result and holds nothing, and is replaced.
+    """
+
+    resident: int
+
+    def __gt__(self, done: int) -> bool:
+        return int(self) > done and _resident() < self.resident
+
+
+def _resident() -> int:
+    """The bytes of memory that this process has in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _timely(ends: float, soft: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
     """Begin nothing for a caller who has given up: a new child takes a while to start. Parent and child share the monotonic clock."""
     if time.monotonic() >= ends:
         raise TimeoutError
-    return function(*args)
+    with soft_deadline(soft):
+        return function(*args)
 
 
 def _answer() -> None:

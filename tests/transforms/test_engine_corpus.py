@@ -24,7 +24,7 @@ needs_corpus = pytest.mark.skipif(not SAMPLES, reason=f"the corpus of test pictu
 
 @pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[RenderPool]:
-    pool = RenderPool(workers=2, wait=30, deadline=30, prepare=partial(prepare, EVERYTHING.accepted))
+    pool = RenderPool(workers=2, wait=30, soft=30, deadline=30, prepare=partial(prepare, EVERYTHING.accepted))
     yield pool
     await pool.close()
 

@@ -12,9 +12,11 @@ from math import inf
 from pathlib import Path
 
 import pytest
+import pyvips
 
 from transforms.errors import BrokenImage, DecoderCrashed, PoolBusy, RenderTimeout
 from transforms.pool import RenderPool
+from transforms.watch import watched
 
 pytestmark = pytest.mark.anyio
 
@@ -169,6 +171,61 @@ async def test_children_are_replaced_after_their_tasks() -> None:
     pids = [await pool.run(os.getpid) for _ in range(4)]
     await pool.close()
     assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+GROWN = bytearray()
+
+
+def grow(count: int) -> int:
+    """Keep so many more bytes, as a leak or fragmented memory would."""
+    GROWN.extend(b"x" * count)
+    return os.getpid()
+
+
+async def test_a_child_that_has_grown_is_replaced_and_no_call_is_lost() -> None:
+    pool = RenderPool(workers=2, queue=1000, wait=60, deadline=60, resident=160 << 20)
+    pids = await asyncio.gather(*(pool.run(grow, 20 << 20) for _ in range(32)))
+    await pool.close()
+    # A child begins with more than 20 MiB.
+    assert max(pids.count(pid) for pid in set(pids)) <= 7
+
+
+async def test_a_child_that_stays_small_is_not_replaced() -> None:
+    pool = RenderPool(workers=1)
+    assert len({await pool.run(grow, 1) for _ in range(20)}) == 1
+    await pool.close()
+
+
+def render(height: int) -> None:
+    """Work that libvips does piece by piece; a height of 1,000 takes a good second."""
+    pyvips.concurrency_set(1)
+    watched(pyvips.Image.gaussnoise(1000, height).median(21)).avg()
+
+
+async def test_work_that_takes_too_long_stops_by_itself_and_its_child_lives_on() -> None:
+    pool = RenderPool(workers=1, soft=0.3, deadline=60)
+    child = await pool.run(os.getpid)
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(RenderTimeout, match="too long"):
+            await pool.run(render, 1_000_000)
+        assert time.monotonic() - began < 5
+    assert await pool.run(os.getpid) == child
+    await pool.close()
+
+
+def fail_late() -> None:
+    time.sleep(0.2)
+    raise_broken()
+
+
+async def test_what_fails_after_its_time_is_called_late_and_what_ends_well_is_taken() -> None:
+    """A decoder that was stopped says that the picture is broken, and the uploader would be told so."""
+    pool = RenderPool(workers=1, soft=0.1)
+    with pytest.raises(RenderTimeout):
+        await pool.run(fail_late)
+    await pool.run(time.sleep, 0.2)
+    await pool.close()
 
 
 async def test_closing_lets_taken_calls_finish_and_takes_no_new_ones() -> None:

@@ -1,0 +1,64 @@
+"""The soft deadline: work that takes too long is told to stop by itself, so that no child has to be killed for it.
+
+libvips asks an image, before it makes each piece, whether the image was killed. A timer's thread says so when the time is up; nothing
+runs for each piece. What does not ask in time (an AVIF or palette encoder, a decoder that makes all of a picture at once) goes on to
+the hard deadline of the pool.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+from transforms.errors import RenderTimeout
+from transforms.operation import Image
+
+TOO_LONG = "Rendering took too long and was stopped."
+
+
+class _Watch:
+    def __init__(self) -> None:
+        self.rang = False
+        self._images: tuple[Image, ...] = ()
+
+    def over(self, images: tuple[Image, ...]) -> None:
+        self._images = images
+        if self.rang:
+            self.ring()
+
+    def ring(self) -> None:
+        self.rang = True
+        for image in self._images:
+            image.set_kill(True)
+
+
+# A child works on one call at a time.
+_current: _Watch | None = None
+
+
+@contextmanager
+def soft_deadline(seconds: float) -> Iterator[None]:
+    """Stop the images watched within after so many seconds; whatever fails from then on is a RenderTimeout."""
+    global _current  # noqa: PLW0603  # the images are made far below, by functions that should not have to hand this down
+    _current = watch = _Watch()
+    timer = Timer(seconds, watch.ring)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if watch.rang:
+            raise RenderTimeout(TOO_LONG) from error
+        raise
+    finally:
+        timer.cancel()
+        _current = None
+
+
+def watched(*images: Image) -> Image:
+    """The first of these images, which are evaluated next, or what is made of them. Those watched until now are let go."""
+    for image in images:
+        # Only so do images that are made of this one learn that it was killed.
+        image.set_progress(True)
+    if _current is not None:
+        _current.over(images)
+    return images[0]
