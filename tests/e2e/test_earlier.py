@@ -9,7 +9,7 @@ import pytest
 
 from tests.deployments import Deployment
 from tests.e2e.conftest import store
-from tests.photos import photo
+from tests.photos import photo, size_of
 
 
 @pytest.fixture
@@ -52,6 +52,85 @@ def test_an_image_without_a_slash_is_json_and_bytes_by_accept(deployment: Deploy
     image_id = store(api, data)
     assert json.loads(curl(f"{deployment.url}/images/{image_id}")[2])["width"] == 64
     assert curl("-H", "Accept: image/*", f"{deployment.url}/images/{image_id}")[2] == data
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_an_image_is_ascii_for_those_who_take_nothing_but_text(deployment: Deployment, api: httpx2.Client, ending: str) -> None:
+    image_id = store(api, photo(64, 48))
+    status, headers, body = curl("-H", "Accept: text/plain", f"{deployment.url}/images/{image_id}{ending}")
+    assert (status, headers["content-type"], headers["vary"]) == (200, "text/plain; charset=utf-8", "accept")
+    assert headers["content-location"] == f"/img/{image_id}.txt"
+    assert body.isascii()
+    assert len(body.decode().splitlines()) > 10
+
+
+NAMES = [
+    ("thumbnail/?w=32", "w32.jpg", (32, 24)),
+    ("rotate/?angle=90", "rotate90.jpg", (48, 64)),
+    ("compress/?quality=30", "q30.jpg", (64, 48)),
+    ("grayscale/", "gray.jpg", (64, 48)),
+    ("crop/?x=4&y=4&w=20&h=10", "crop_4_4_20_10.jpg", (20, 10)),
+    ("blur/?sigma=2&format=webp", "blur2.webp", (64, 48)),
+    ("mask/?shape=heart&ext=png", "mask_heart.png", (64, 48)),
+    ("resize/?w=20&h=20&fit=cover", "w20,h20,fit_cover.jpg", (20, 20)),
+    ("convert/?format=png", "_.png", (64, 48)),
+]
+
+
+@pytest.mark.parametrize(("asked", "plan", "size"), NAMES)
+def test_a_named_transform_is_the_plan_that_it_stands_for(
+    deployment: Deployment, api: httpx2.Client, asked: str, plan: str, size: tuple[int, int]
+) -> None:
+    image_id = store(api, photo(64, 48))
+    status, headers, body = curl(f"{deployment.url}/images/{image_id}/{asked}")
+    location = f"/img/{image_id}/{plan}".replace("/_.", ".")
+    assert (status, headers["content-location"], size_of(body)) == (200, location, size)
+    status, same, plain = curl(f"{deployment.url}{location}")
+    assert (status, plain, same["etag"], same["cache-control"]) == (200, body, headers["etag"], headers["cache-control"])
+    assert curl("-H", f"If-None-Match: {headers['etag']}", f"{deployment.url}/images/{image_id}/{asked}")[0] == 304
+
+
+@pytest.mark.parametrize(("asked", "plan", "size"), NAMES)
+def test_on_demand_is_the_same_for_a_picture_that_comes_along(
+    deployment: Deployment, picture: Path, asked: str, plan: str, size: tuple[int, int]
+) -> None:
+    for body in (["-F", f"image=@{picture}"], ["--data-binary", f"@{picture}"]):
+        status, headers, made = curl(*body, f"{deployment.url}/on_demand/{asked}")
+        assert (status, headers["content-location"], size_of(made)) == (200, f"/transform/{plan}", size)
+        assert headers["cache-control"] == "no-store"
+
+
+def test_on_demand_is_ascii_by_accept_but_not_against_a_named_format(deployment: Deployment, picture: Path) -> None:
+    text = ["-H", "Accept: text/plain", "--data-binary", f"@{picture}"]
+    status, headers, body = curl(*text, f"{deployment.url}/on_demand/sepia/")
+    assert (status, headers["content-type"], headers["vary"]) == (200, "text/plain; charset=utf-8", "accept")
+    assert len(body.decode().splitlines()) > 10
+    assert curl(*text, f"{deployment.url}/on_demand/sepia/?format=png")[1]["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "named"),
+    [
+        ("thumbnial/", 404, "'thumbnail'"),
+        ("rotate/?angle=x", 400, "angle=x"),
+        ("rotate/?angel=90", 400, "'angel'"),
+        ("crop/?w=9", 400, "'h' is missing"),
+        ("crop/?x=900&w=9&h=9", 422, "Nothing is left"),
+        ("convert/?format=exe", 400, "'exe'"),
+    ],
+)
+def test_a_named_transform_that_will_not_do_says_why(deployment: Deployment, picture: Path, asked: str, status: int, named: str) -> None:
+    image_id = json.loads(curl("-F", f"image=@{picture}", f"{deployment.url}/")[2])["id"]
+    for command in ([f"{deployment.url}/images/{image_id}/{asked}"], ["-F", f"image=@{picture}", f"{deployment.url}/on_demand/{asked}"]):
+        got, headers, body = curl(*command)
+        assert (got, headers["content-type"]) == (status, "application/problem+json")
+        assert named in json.loads(body)["detail"]
+
+
+def test_named_transforms_know_images_and_no_other_hosts(deployment: Deployment, picture: Path) -> None:
+    assert curl(f"{deployment.url}/images/{'a' * 26}/sepia/")[0] == 404
+    status, _, body = curl("-X", "POST", f"{deployment.url}/on_demand/sepia/?url=http%3A%2F%2Fexample.com%2Fa.jpg")
+    assert (status, json.loads(body)["type"]) == (403, "/problems/remote-off")
 
 
 @pytest.mark.parametrize("path", ["/images", "/images/"])
