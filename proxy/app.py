@@ -16,10 +16,10 @@ from proxy import logs, metrics
 from proxy.endpoint import routes
 from proxy.handlers.common import Lifecycle, Shell
 from proxy.middleware import Edge
+from proxy.presenter import Presenter
 from proxy.routes import ENDPOINTS
-from proxy.schemas import Presenter
 from proxy.settings import Settings
-from proxy.wiring import build
+from proxy.wiring import build, limits
 from proxy.worker import TaskRunner
 from services.container import Services
 from services.purge import purge
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[State]:
         lifecycle = Lifecycle()
-        presenter = Presenter(base=settings.public_url)
+        presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings))
         async with build(settings) as services, background(settings, services, lines):
             await services.pool.warm_up()
             _drain_on_sigterm(lifecycle, settings.drain_notice)

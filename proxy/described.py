@@ -1,7 +1,8 @@
 """What a picture is, as JSON: the answer to any picture's URL with `.json` added."""
 
 from proxy.image_path import path_of
-from proxy.schemas import Presenter, Schema
+from proxy.presenter import Presenter
+from proxy.schemas import Schema
 from services.values import KnownImage
 from transforms.formats import FORMATS
 from transforms.plan import Resolved

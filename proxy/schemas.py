@@ -1,26 +1,19 @@
-"""What the API takes and returns. The catalog's records become these here, and nowhere else."""
+"""What the API takes and returns."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
-from catalog.columns import checked_price
-from catalog.records import ImageRecord, ProductRecord, VariantRecord
-from proxy.image_path import path_of
+from catalog.columns import CENT, checked_price
 from services.ids import ID_LENGTH
-from services.stage import Upload
-from transforms.formats import FORMATS
-from transforms.grammar import parse
-from transforms.plan import NOTHING
+from transforms.operations.gravity import Point
 
-SHOWN_WIDTHS = (256, 512)
 MAX_IMAGES = 100
 PRICE = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?", re.ASCII)
+FOCAL_EXPECTED = "a focal point is two numbers from 0 to 1, the shares of width and height like [0.3, 0.7], or null for none"
 PRICE_EXPECTED = 'a price is a decimal string like "12.50", from 0 to 9999999999.99, with at most two places'
 
 
@@ -35,6 +28,20 @@ def _decimal(value: object) -> Decimal:
     return checked_price(Decimal(text))
 
 
+def _focal(value: object) -> Point:
+    """The shares of width and height in hundredths, halves up, as URLs spell them; JSON numbers come as int and Decimal."""
+    if not isinstance(value, list) or len(value) != 2 or not all(type(share) in (int, Decimal) and 0 <= share <= 1 for share in value):
+        raise ValueError(FOCAL_EXPECTED)
+    return Point(*(Decimal(share).copy_abs().quantize(CENT, ROUND_HALF_UP) for share in value))
+
+
+Focal = Annotated[
+    Point,
+    BeforeValidator(_focal),
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2, "examples": [[0.3, 0.7]]}
+    ),
+]
 Price = Annotated[
     Decimal,
     BeforeValidator(_decimal),
@@ -105,7 +112,16 @@ class ImageOut(Schema):
     bytes: int
     frames: int
     created_at: datetime
+    focal: tuple[float, float] | None = Field(description="what crops by `g_focal` keep: shares of width and height; null when none is set")
+    thumbhash: str | None = Field(description="base64; null, like `colour` and `placeholder`, until it is made right after the commit")
+    colour: str | None = Field(description="the dominant colour, `#rrggbb`", examples=["#f5c542"])
+    placeholder: str | None = Field(description="a picture of at most 16 pixels as a data URI")
+    srcset: dict[str, str] = Field(description="by format, the text of an HTML `srcset`: variants in several widths, none enlarged")
     variants: list[VariantOut]
+
+
+class ImagePatch(Schema):
+    focal: Focal | None = Field(description="the shares of width and height, rounded to two places; null clears it")
 
 
 class ImagesOut(Schema):
@@ -194,79 +210,3 @@ class EarlierUploadOut(Schema):
 
 class EarlierFormOut(Schema):
     id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Presenter:
-    """Makes answers out of records; `base` goes before every path (empty: URLs relative to the host)."""
-
-    base: str = ""
-
-    def url(self, image_id: str, plan: str = NOTHING, format: str = "") -> str:
-        return self.base + path_of(image_id, plan, format)
-
-    def upload(self, upload: Upload) -> StagedOut:
-        return StagedOut(**self._upload(upload))
-
-    def staged(self, upload: Upload) -> UploadOut:
-        return UploadOut(**self._upload(upload), state="staged")
-
-    def committed(self, image: ImageRecord) -> UploadOut:
-        stored = self.image(image, ()).model_dump(exclude={"variants", "created_at"})
-        return UploadOut(**stored, expires_at=None, state="committed")
-
-    def _upload(self, upload: Upload) -> dict[str, Any]:
-        facts, staged = upload.facts, upload.staged
-        return {
-            "id": staged.image_id,
-            "width": facts.width,
-            "height": facts.height,
-            "format": facts.format,
-            "media_type": FORMATS[facts.format].media_type,
-            "bytes": staged.bytes,
-            "frames": facts.frames,
-            "expires_at": staged.expires_at,
-            "url": self.url(staged.image_id),
-        }
-
-    def image(self, image: ImageRecord, variants: Sequence[VariantRecord]) -> ImageOut:
-        return ImageOut(
-            id=image.id,
-            url=self.url(image.id),
-            width=image.facts.width,
-            height=image.facts.height,
-            format=image.facts.format,
-            media_type=FORMATS[image.facts.format].media_type,
-            bytes=image.bytes,
-            frames=image.facts.frames,
-            created_at=image.created_at,
-            variants=[self._variant(variant) for variant in variants],
-        )
-
-    def _variant(self, row: VariantRecord) -> VariantOut:
-        url = self.url(row.image_id, row.plan, row.format)
-        return VariantOut(url=url, plan=row.plan, format=row.format, width=row.size.width, height=row.size.height, bytes=row.bytes)
-
-    def product(self, product: ProductRecord, variants: Mapping[str, Sequence[VariantRecord]]) -> ProductOut:
-        first = product.images[0] if product.images else None
-        shown = {f"image_{width}": first and self._warm(first, width, variants.get(first.id, ())) for width in SHOWN_WIDTHS}
-        return ProductOut(
-            id=product.id,
-            name=product.name,
-            price=product.price,
-            currency=product.currency,
-            created_at=product.created_at,
-            images=[self.image(image, variants.get(image.id, ())) for image in product.images],
-            image=first and self._original(first),
-            **shown,
-        )
-
-    def _original(self, image: ImageRecord) -> RenditionOut:
-        return RenditionOut(url=self.url(image.id), width=image.facts.width, height=image.facts.height, bytes=image.bytes, ready=True)
-
-    def _warm(self, image: ImageRecord, width: int, variants: Sequence[VariantRecord]) -> RenditionOut:
-        """Its dimensions are known before it is built: plans are exact."""
-        resolved = parse(f"w{width}", "webp").resolve(image.facts)
-        row = next((row for row in variants if (row.plan, row.format) == (str(resolved.plan), "webp")), None)
-        url = self.url(image.id, f"w{width}", "webp")
-        return RenditionOut(url=url, width=resolved.size.width, height=resolved.size.height, bytes=row and row.bytes, ready=row is not None)

@@ -13,6 +13,7 @@ from transforms.errors import PlanError
 from transforms.formats import FORMATS
 from transforms.grammar import parse
 from transforms.operations.preset import NAME
+from transforms.operations.resize import SIDE
 from transforms.plan import AUTO, Plan
 from transforms.rewrites import has_preset
 
@@ -65,6 +66,15 @@ def _preset(name: str, text: str) -> Plan:
     return plan
 
 
+def _widths(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    names = [name.strip() for name in text.split(",")]
+    if not all(name.isascii() and name.isdigit() and len(name) <= 5 and SIDE.lowest <= int(name) <= SIDE.highest for name in names):
+        raise ValueError("no such width")
+    return tuple(sorted({int(name) for name in names}))
+
+
 def _readable(name: str) -> str:
     if name not in FORMATS or not FORMATS[name].loaders:
         raise ValueError("no such format")
@@ -101,6 +111,12 @@ Writable = Annotated[
     NoDecode,
     BeforeValidator(_names),
     Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.writable and not known.text)}"),
+]
+Widths = Annotated[
+    tuple[int, ...],
+    NoDecode,
+    BeforeValidator(_widths),
+    Words(accepted=f"a comma list of widths from {SIDE.lowest} to {SIDE.highest}"),
 ]
 Plans = Annotated[
     tuple[InstanceOf[Plan], ...],

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.http import NO_STORE, prefers
-from proxy.schemas import Presenter
+from proxy.presenter import Presenter
 from proxy.settings import Settings
 from services.container import Services
 from services.ids import checked_id

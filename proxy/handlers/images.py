@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from catalog.errors import BadCursor, CatalogUnavailable, ImageInUse, NotFound
 from catalog.records import ImageRecord
-from proxy.endpoint import Endpoint, Reply
+from proxy.bodies import json_body
+from proxy.endpoint import Body, Endpoint, Reply
 from proxy.handlers.common import answer, image_id, services, shell
 from proxy.handlers.contract import (
     ACCEPT,
@@ -28,10 +29,11 @@ from proxy.handlers.pictures import as_text, original
 from proxy.handlers.queries import ImagesQuery, next_url, query
 from proxy.handlers.uploads import receive
 from proxy.http import Unsatisfiable, prefers
-from proxy.schemas import DeletedOut, ImageOut, ImagesOut, StoredOut
+from proxy.schemas import DeletedOut, ImageOut, ImagePatch, ImagesOut, StoredOut
 from services.commit import commit_images
 from services.erase import delete_image
-from services.errors import BadRequest, UnknownImage
+from services.errors import BadRequest, BodyTooLarge, UnknownImage, UnsupportedBody
+from services.focal import set_focal
 
 
 async def store(request: Request) -> Response:
@@ -79,6 +81,12 @@ async def stored(request: Request, wanted: str) -> ImageRecord:
     return image
 
 
+async def change(request: Request) -> Response:
+    wanted = await json_body(request, ImagePatch)
+    image = await set_focal(services(request), image_id(request), wanted.focal)
+    return answer((await presented(request, [image]))[0])
+
+
 async def delete(request: Request) -> Response:
     return answer(DeletedOut(images=await delete_image(services(request), image_id(request))))
 
@@ -123,6 +131,17 @@ ENDPOINTS = (
             },
         )
         for path, tag in (("/images/{id}", "images"), ("/images/{id}/", "earlier"))
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/images/{id}",
+        handler=change,
+        tag="images",
+        summary="Set the focal point of a stored image",
+        description="Crops by `g_focal` keep what is there. Everybody sees the new point within a second.",
+        body=Body(content={"application/json": ImagePatch}),
+        responses={200: json_reply(ImageOut, "The image as it is now.")},
+        errors=(BadRequest, BodyTooLarge, UnsupportedBody, UnknownImage, NotFound, *AWAY),
     ),
     Endpoint(
         method="DELETE",

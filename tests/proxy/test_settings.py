@@ -71,6 +71,10 @@ def test_nothing_has_to_be_set() -> None:
         ("ACCEPT", "jpg,heic", "jpg, png"),
         ("ACCEPT", ",", "jpg, png"),
         ("AUTO_ORDER", "svg", "avif"),
+        ("WIDTHS", "256,0", "from 1 to 16383"),
+        ("WIDTHS", "256,16384", "a comma list of widths"),
+        ("WIDTHS", "256,,512", "a comma list of widths"),
+        ("WIDTHS", "²56", "a comma list of widths"),
         ("STAGING_TTL", "0", "a whole number from 1"),
         ("STAGING_BUDGET", "lots", "512MiB"),
         ("STAGING_BUDGET", "900MiB", "75% of PROGIMAGE_REDIS_MEMORY"),
@@ -114,6 +118,12 @@ def test_an_empty_variable_is_one_that_is_not_set_but_a_list_can_be_empty() -> N
     assert loaded.max_bytes == 25 * 1024**2
     assert loaded.warm == ()
     assert loaded.auto_order == ()
+
+
+@pytest.mark.parametrize(("given", "widths"), [("800, 320,800", (320, 800)), ("16383,00001", (1, 16383)), ("", (256, 512, 1024, 2048))])
+def test_widths_are_sorted_and_each_stands_once(given: str, widths: tuple[int, ...]) -> None:
+    with variables(PROGIMAGE_WIDTHS=given):
+        assert load().widths == widths
 
 
 def test_plans_with_commas_in_them_can_be_warmed() -> None:
