@@ -15,7 +15,8 @@ from transforms.plan import AUTO, NOTHING, Plan, simplified, simplified_options
 MAX_STAGES = 16
 MAX_SHOWN = 60
 
-TOKEN = re.compile(r"([a-z]+)([0-9]{1,5}(?:\.[0-9]{1,2})?)?((?:_[A-Za-z0-9.~-]+)*)", re.ASCII)
+# A limit on bytes may have seven digits, other numbers five: their ranges end before that.
+TOKEN = re.compile(r"([a-z]+)((?<=maxbytes)[0-9]{1,7}|[0-9]{1,5}(?:\.[0-9]{1,2})?)?((?:_[A-Za-z0-9.~-]+)*)", re.ASCII)
 
 
 @lru_cache(maxsize=4096)

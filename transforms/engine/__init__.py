@@ -45,8 +45,15 @@ def prepare(accepted: frozenset[str]) -> None:
         for loader in FORMATS[name].loaders:
             # By path an SVG could read its neighbours.
             for variant in (f"{loader}_buffer",) if name == "svg" else (loader, f"{loader}_buffer"):
-                if kind := pyvips.type_find("VipsForeignLoad", variant):
-                    pyvips.operation_block_set(pyvips.type_name(kind), False)
+                _allow(variant)
+    # What the search for a quality has encoded is decoded again. Strangers' files never come as buffers, but for SVG.
+    for format in (format for format in FORMATS.values() if format.quality is not None):
+        _allow(f"{format.loaders[0]}_buffer")
+
+
+def _allow(loader: str) -> None:
+    if kind := pyvips.type_find("VipsForeignLoad", loader):
+        pyvips.operation_block_set(pyvips.type_name(kind), False)
 
 
 def supported_formats() -> dict[str, Support]:
