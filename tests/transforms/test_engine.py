@@ -44,6 +44,8 @@ class Studio:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "original"
+        # libvips' cache knows files by their paths, and all of these have one. Children of the pool have none either.
+        pyvips.cache_set_max(0)
 
     def file(self, data: bytes) -> Path:
         self._path.write_bytes(data)

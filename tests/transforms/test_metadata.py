@@ -254,6 +254,15 @@ def test_the_artist_leaves_whatever_the_text(studio: Studio, order: str, artist:
         assert artist + b"\0" in studio.render(original, meta, "png").data
 
 
+def test_a_text_that_claims_the_rest_of_the_block_is_left_out(studio: Studio) -> None:
+    """Else the position behind it would leave as the artist's name."""
+    block, entry = exif(), struct.pack("<HH", 0x013B, 2)
+    start = block.index(entry) + 4
+    greedy = block[:start] + struct.pack("<I", 1 << 20) + block[start + 4 :]
+    for meta in ("meta_copyright", "meta_all"):
+        assert harmless(studio.render(jpeg_with(segment(0xE1, b"Exif\0\0" + greedy)), meta, "png").data)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 2, 7, 8, 9, 10, 21, 22, 40, 80, 110, 150, 200, 300])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_half_of_an_exif_block_is_no_error(studio: Studio, order: str, cut: int) -> None:
@@ -400,11 +409,12 @@ def positions(found: dict[str, Any]) -> list[bytes]:
 @needs_corpus
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_no_place_leaves_with_a_real_picture(sample: Sample) -> None:
-    """A shrunken size keeps it fast; `_` runs for those that have something to hide."""
+    """All that may be kept, in all formats that keep it; at full size where that is not too slow."""
     facts, found = probe(sample.path, LIMITS), told(sample.path)
     located = any("GPS" in name for name in found) or b"gps" in found.get("xmp-data", b"").lower()
-    for plan in ("w64", "w64,meta_copyright", "w64,meta_all,icc_keep", *(["meta_all"] if located and facts.size.area < 2_000_000 else [])):
-        for extension in ("jpg", "png", "webp", "avif") if located else ("jpg",):
+    at_full_size = ["meta_all"] if located and facts.size.area < 2_000_000 else []
+    for plan in ("w64", "w64,meta_copyright", "w64,meta_all,icc_keep", *at_full_size):
+        for extension in WITH_META if located and "meta_all" in plan else ("jpg",):
             try:
                 data = execute(parse(plan, extension).resolve(facts).plan, sample.path, facts, LIMITS).data
             except ImpossibleOutput:

@@ -44,7 +44,10 @@ def decode(path: Path, facts: Facts, size: Size, source: Sequence[SourceOption] 
         image = smaller.thumbnail_image(size.width, **options)
     else:
         image = pyvips.Image.thumbnail(f"{path}{_page_options(facts, source)}", size.width, fail_on="error", **options)
-    return watched(image if image.interpretation == "srgb" else image.colourspace("srgb"))
+    image = image.copy() if image.interpretation == "srgb" else image.colourspace("srgb")
+    # What is left lying must not be turned by a later thumbnail_image.
+    image.remove("orientation")
+    return watched(image)
 
 
 def _output_profile(image: Image, icc: str) -> str | None:
