@@ -14,6 +14,7 @@ from services.container import Services
 from services.memory import Memory
 from storage.base import ObjectStore, Staging
 from storage.opening import open_store
+from storage.quarantine import Quarantine
 from storage.staging import RedisStaging
 from storage.staging import connect as connect_redis
 from transforms.engine import prepare
@@ -33,6 +34,8 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         await store.prepare()
         staging = uploads(settings)
         stack.push_async_callback(staging.close)
+        quarantine = Quarantine(connect_redis(settings.redis_url))
+        stack.push_async_callback(quarantine.close)
         tasks = Tasks(make_broker(settings.redis_url))
         stack.callback(tasks.close)
         pool = render_pool(settings)
@@ -40,6 +43,7 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             store=store,
             staging=staging,
+            quarantine=quarantine,
             catalog=Catalog(engine),
             pool=pool,
             tasks=tasks,

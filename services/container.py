@@ -9,6 +9,7 @@ from services.flights import Flights
 from services.memory import Memory
 from services.values import Built, KnownImage
 from storage.base import ObjectStore, Staging
+from storage.quarantine import Quarantine
 from transforms.geometry import Box
 from transforms.limits import Limits
 from transforms.plan import Plan
@@ -24,6 +25,7 @@ class Services:
 
     store: ObjectStore
     staging: Staging
+    quarantine: Quarantine
     catalog: Catalog
     pool: RenderPool
     tasks: Tasks

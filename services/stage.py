@@ -11,6 +11,7 @@ import anyio
 from services.container import Services
 from services.errors import ExpiredImage, UnknownImage
 from services.ids import image_id
+from services.quarantine import quarantined
 from services.receiving import received
 from services.scratch import scratch_file
 from storage.base import StagedImage
@@ -36,7 +37,7 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
     try:
         with scratch_file() as spool:
             digest = await _receive(services, token, chunks, spool)
-            facts = await _prove(services, Path(spool.name))
+            facts = await _prove(services, Path(spool.name), digest)
         staged = await services.staging.finish(token, image_id(digest), sha256=digest, facts=facts.to_json())
     except BaseException:
         with anyio.CancelScope(shield=True):
@@ -46,10 +47,11 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
     return Upload(staged=staged, facts=facts)
 
 
-async def _prove(services: Services, path: Path) -> Facts:
+async def _prove(services: Services, path: Path, digest: str) -> Facts:
     """What the header says, after all of the picture has been decoded. One that takes too long for that is refused for good."""
     try:
-        return await services.pool.run(verify, path, services.limits)
+        async with quarantined(services, digest):
+            return await services.pool.run(verify, path, services.limits)
     except RenderTimeout as error:
         raise LimitExceeded("The picture takes too long to decode.", limit="decode_seconds") from error
 

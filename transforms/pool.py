@@ -28,6 +28,7 @@ from transforms.watch import TOO_LONG, soft_deadline
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+CRASHED = "The decoder crashed on this picture."
 # Pebble looks at its children ten times a second. When it has not killed a late one after this, it has lost sight of it.
 GRACE = 5.0
 # MEASURED
@@ -127,7 +128,7 @@ class RenderPool:
         except TimeoutError:
             raise RenderTimeout(TOO_LONG) from None
         except ProcessExpired as error:
-            raise DecoderCrashed("The decoder crashed on this picture.") from error
+            raise DecoderCrashed(CRASHED) from error
         except BrokenProcessPool as error:
             raise RenderUnavailable("No worker can be kept alive: try again soon.") from error
 
