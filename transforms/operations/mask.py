@@ -97,7 +97,7 @@ ELLIPSE = "ellipse"
 
 @dataclass(frozen=True)
 class MaskText:
-    words: tuple[str, ...] = (*SHAPES, ELLIPSE)
+    words: tuple[str, ...] = ("circle", ELLIPSE, "square", "triangle", "heart", "star", "hexagon")
 
     @property
     def expected(self) -> str:
@@ -145,10 +145,10 @@ class Mask(Operation):
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         for image in self.images():
             picture = stage.images[image].load(size)
-            return cut(frames, alpha_of(picture) if picture.hasalpha() else luma(picture), size, stage)
+            return cut(frames, alpha_of(picture) if picture.hasalpha() else luma(picture), stage)
         grid = type(frames[0]).xyz(*size)
         distance = _ellipse(grid, size) if self.mask == ELLIPSE else _largest(grid, size, SHAPES[self.mask or ""])
-        return cut(frames, antialiased(distance), size, stage)
+        return cut(frames, antialiased(distance), stage)
 
 
 def _largest(grid: Image, size: Size, shape: Shape) -> Image:

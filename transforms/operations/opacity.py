@@ -1,11 +1,12 @@
 """opacity: let the background through."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from transforms.geometry import Size
 from transforms.operation import Image, Operation, Stage, param, register
-from transforms.operations.background import Background
+from transforms.operations.background import Background, behind
 from transforms.params import Number
 
 
@@ -21,8 +22,10 @@ class Opacity(Operation):
     def lets_through(self, transparent: bool, stage: Stage) -> bool:
         return transparent or (self.opacity < 1 and not stage.get(Background).opaque)
 
-    def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
+    def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
+        return stage.get(Background).filled(frames, lambda frame, colour: behind(self._faded(frame), colour))
+
+    def _faded(self, frame: Image) -> Image:
         covered = frame if frame.hasalpha() else frame.addalpha()
         factors = [1.0] * (covered.bands - 1) + [float(self.opacity)]
-        faded = covered.linear(factors, [0]).rint().cast("uchar")
-        return stage.get(Background).apply_to_frame(faded, size, stage)
+        return covered.linear(factors, [0]).rint().cast("uchar")

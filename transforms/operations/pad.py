@@ -1,12 +1,13 @@
 """pad: extend the canvas."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Self
 
 from transforms.geometry import Size, round_side
 from transforms.operation import Image, Operation, Stage, param, register
-from transforms.operations.background import Background
+from transforms.operations.background import Background, extended
 from transforms.operations.dpr import DevicePixelRatio
 
 MAX_PIXELS = 16383
@@ -65,8 +66,6 @@ class Pad(Operation):
     def lets_through(self, transparent: bool, stage: Stage) -> bool:
         return transparent or (any(self.pad) and not stage.get(Background).opaque)
 
-    def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
-        background = stage.get(Background)
-        frame = background.ready(frame)
+    def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         canvas = self.output_size(size, stage)
-        return frame.embed(self.pad.left, self.pad.top, *canvas, extend="background", background=list(background.bg[: frame.bands]))
+        return stage.get(Background).filled(frames, lambda frame, colour: extended(frame, self.pad.left, self.pad.top, canvas, colour))

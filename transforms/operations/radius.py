@@ -7,7 +7,7 @@ from typing import Literal, Self, TypeAlias
 
 from transforms.geometry import Size, round_side
 from transforms.operation import Image, Operation, Stage, param, register
-from transforms.operations.background import Background
+from transforms.operations.background import Background, behind
 from transforms.operations.dpr import DevicePixelRatio
 from transforms.params import Integer
 
@@ -53,15 +53,14 @@ class Radius(Operation):
 
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         radius = min(size) / 2 if self.radius == LARGEST else float(self.radius)
-        return cut(frames, _rounded(type(frames[0]), size, radius), size, stage)
+        return cut(frames, _rounded(type(frames[0]), size, radius), stage)
 
 
-def cut(frames: Sequence[Image], coverage: Image, size: Size, stage: Stage) -> list[Image]:
+def cut(frames: Sequence[Image], coverage: Image, stage: Stage) -> list[Image]:
     """The frames where the one-band image `coverage` is 255, the stage's background where it is 0, between them a mixture."""
     # Drawn once: an animation has hundreds of frames.
     drawn = coverage.copy_memory()
-    background = stage.get(Background)
-    return [background.apply_to_frame(_cut(frame, drawn), size, stage) for frame in frames]
+    return stage.get(Background).filled(frames, lambda frame, colour: behind(_cut(frame, drawn), colour))
 
 
 def _cut(frame: Image, coverage: Image) -> Image:

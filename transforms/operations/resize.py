@@ -7,7 +7,7 @@ from typing import Self
 from transforms.formats import Format
 from transforms.geometry import Fitted, Size, fit_contain, fit_cover, fit_fill, fit_inside, fit_outside, round_side
 from transforms.operation import Image, Operation, Stage, param, register
-from transforms.operations.background import Background
+from transforms.operations.background import Background, extended
 from transforms.operations.dpr import DevicePixelRatio
 from transforms.operations.gravity import Gravity
 from transforms.params import Choice, Flag, Integer
@@ -106,7 +106,8 @@ class Resize(Operation):
             # One place for all frames: an animation must not jump.
             box = stage.get(Gravity).place(canvas, scaled[0])
             return [frame.crop(*box) for frame in scaled]
-        return [stage.get(Background).extend(frame, canvas) for frame in scaled]
+        left, top = (canvas.width - scale.width) // 2, (canvas.height - scale.height) // 2
+        return stage.get(Background).filled(scaled, lambda frame, colour: extended(frame, left, top, canvas, colour))
 
     def _scaled(self, frame: Image, size: Size, stage: Stage) -> Image:
         if self.kernel == LANCZOS3:

@@ -1,12 +1,13 @@
 """rotate: turn clockwise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import cos, radians, sin
 
 from transforms.geometry import Size, round_side
 from transforms.operation import Image, Operation, Stage, param, register
-from transforms.operations.background import Background
+from transforms.operations.background import Background, turned
 from transforms.params import Integer
 
 
@@ -36,7 +37,8 @@ class Rotate(Operation):
     def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
         return None if self.rotate % 90 else self
 
-    def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
+    def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         if self.rotate % 90 == 0:
-            return frame.rot(f"d{self.rotate}") if self.rotate else frame
-        return stage.get(Background).turn(frame, self.rotate, self.output_size(size, stage))
+            return [frame.rot(f"d{self.rotate}") for frame in frames]
+        canvas = self.output_size(size, stage)
+        return stage.get(Background).filled(frames, lambda frame, colour: turned(frame, self.rotate, canvas, colour))
