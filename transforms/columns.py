@@ -39,6 +39,11 @@ def with_columns(stages: Stages) -> Stages:
     stages = stages or (Stage(),)
     if not any(stage.get(Resize).tokens() for stage in stages):
         stages = (*stages[:-1], _sorted(*stages[-1].operations, DEFAULT))
+    return enlarging(stages)
+
+
+def enlarging(stages: Stages) -> Stages:
+    """The stages as they resize for text: a picture that is smaller gets its columns too."""
     kinds = iter((_First,))
     return tuple(
         Stage(tuple(_as(next(kinds, Resize), o, enlarge=True) if isinstance(o, Resize) else o for o in stage.operations))

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from transforms.columns import enlarging
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
 from transforms.geometry import Box
@@ -68,7 +69,9 @@ def unmeasured(plan: Plan) -> Plan | None:
     """The plan up to and with its first operation that must be measured, which is then alone in the last stage; None without one."""
     for at, stage in enumerate(plan.stages):
         if measured := _measured(stage):
-            return Plan(source=plan.source, stages=(*plan.stages[:at], Stage((measured,))), format=plan.format)
+            before = plan.stages[:at]
+            before = before if plan.auto or not FORMATS[plan.format].text else enlarging(before)
+            return Plan(source=plan.source, stages=(*before, Stage((measured,))), format=plan.format)
     return None
 
 

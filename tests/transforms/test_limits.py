@@ -63,6 +63,7 @@ def test_accepted_types_pass() -> None:
         ("heic", "it is HEIC, which the libvips of this server cannot read"),
         ("jxl", "it is JPEG XL, which the libvips of this server cannot read"),
         ("pdf", "it is pdf"),
+        ("html", "it is html. Accepted"),
         (None, "no known picture format"),
     ],
 )

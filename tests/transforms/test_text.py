@@ -21,6 +21,7 @@ from transforms.geometry import Size
 from transforms.grammar import parse
 from transforms.limits import Limits
 from transforms.operations.charset import ASCII, BLOCKS, BRAILLE
+from transforms.rewrites import unmeasured
 from transforms.text import DENSITY, PLAIN
 from transforms.values import Facts, Rendition
 
@@ -312,6 +313,15 @@ def test_a_plan_comes_down_to_what_its_url_would_say(text: str, canonical: str, 
 )
 def test_what_goes_without_saying_is_not_written(text: str, canonical: str) -> None:
     assert str(parse(text, "txt")) == canonical
+
+
+def test_a_border_is_looked_for_in_the_columns_that_are_cut() -> None:
+    """A resize before it enlarges small pictures for text, and for nothing else."""
+    small = Facts(format="png", width=40, height=20)
+    for extension, size in (("txt", (80, 40)), ("png", (40, 20))):
+        pending = unmeasured(parse("w80/trim", extension))
+        assert pending is not None
+        assert pending.resolve(small, "png").size == size
 
 
 def test_plain_text_is_the_plan_that_says_nothing() -> None:
