@@ -210,10 +210,10 @@ def jpeg_scans(data: bytes) -> int:
 
 def gif_is_cut_off(data: bytes) -> bool:
     """Whether a GIF ends inside a block. One that only lacks the mark of its end is whole. Linear in the data."""
-    at = 13 + _palette_bytes(data[10:11])
+    at = 13 + gif_palette_bytes(data[10:11])
     while at < len(data) and (kind := data[at]) in b"!,":
         if kind == ord(","):
-            at += 11 + _palette_bytes(data[at + 9 : at + 10])
+            at += 11 + gif_palette_bytes(data[at + 9 : at + 10])
         else:
             at += 2
         while at < len(data) and data[at]:
@@ -222,6 +222,6 @@ def gif_is_cut_off(data: bytes) -> bool:
     return at > len(data)
 
 
-def _palette_bytes(flags: bytes) -> int:
+def gif_palette_bytes(flags: bytes) -> int:
     """The length of the palette that these flags announce, if any."""
     return 3 * 2 ** ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0

@@ -14,6 +14,7 @@ import pyvips
 from transforms.columns import grid
 from transforms.engine.load import decode, header, opened, translated
 from transforms.engine.metadata import kept
+from transforms.engine.original import no_larger
 from transforms.engine.save import SAVERS, encode
 from transforms.errors import BrokenImage
 from transforms.formats import FORMATS, HEAD_BYTES, Format, gif_is_cut_off, sniff
@@ -116,7 +117,8 @@ def execute(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mappin
     overlays = {image: _Overlay(path=file, limits=limits, icc=icc) for image, file in (images or {}).items()}
     with translated():
         metadata = kept(path, facts, plan)
-    return rendered(plan, facts, limits, lambda size: decode(path, seen, size, plan.source, icc), overlays, metadata=metadata)
+    rendition = rendered(plan, facts, limits, lambda size: decode(path, seen, size, plan.source, icc), overlays, metadata=metadata)
+    return no_larger(rendition, plan, path, facts, lambda smaller: execute(smaller, path, facts, limits))
 
 
 def rendered(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from transforms.engine import rendered
 from transforms.engine.load import decode, translated
+from transforms.engine.original import no_larger
 from transforms.engine.save import encode_mezzanine
 from transforms.geometry import Size
 from transforms.limits import Limits
@@ -37,7 +38,10 @@ def warm_up(plans: Sequence[Plan], path: Path, facts: Facts, limits: Limits) -> 
     def load(wanted: Size) -> Image:
         return copy if wanted == (copy.width, copy.height) else copy.thumbnail_image(wanted.width, height=wanted.height, size="force")
 
-    renditions = [rendered(plan, facts, limits, load) for plan in plans]
+    def again(plan: Plan) -> Rendition:
+        return rendered(plan, facts, limits, load)
+
+    renditions = [no_larger(again(plan), plan, path, facts, again) for plan in plans]
     with translated():
         return Warmed(mezzanine=encode_mezzanine(copy) if size else b"", renditions=renditions, placeholders=placeholders(copy))
 
