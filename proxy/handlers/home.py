@@ -29,5 +29,7 @@ def _addresses(base: str) -> dict[str, str]:
         "images": f"{base}/images",
         "products": f"{base}/products",
         "image": f"{base}/img/{{id}}/{{plan}}.{{ext}}",
+        "transform": f"{base}/transform/{{plan}}.{{ext}}",
+        "transforms": f"{base}/transforms",
         "openapi": f"{base}/openapi.json",
     }
