@@ -123,6 +123,9 @@ class Setting(Operation):
         used = frozenset().union(*(operation.uses() for operation in stage.operations))
         return self if self.tokens().keys() & used else None
 
+    def shrunk(self, size: Size, to: Size, stage: "Stage") -> Operation | None:
+        return self
+
 
 class SourceOption(Operation):
     """Says how an original is seen. It stands in the first stage; all other operations see what it leaves."""

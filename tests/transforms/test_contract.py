@@ -98,6 +98,27 @@ def test_each_value_has_one_text(name: str) -> None:
 
 
 @every_name
+def test_zeros_that_say_nothing_are_dropped(name: str) -> None:
+    for token in tokens_of(name):
+        if number := re.fullmatch(rf"{name}(\d+)(\.\d+)?", token):
+            whole, places = number[1].zfill(5), number[2] or "."
+            spelled = [name + whole + (number[2] or ""), name + whole + places.ljust(3, "0")]
+            values = [(value, name + parameter(name).convertor.format(value)) for value in _values(name, [token, *spelled])]
+            assert len(values) >= 2, token
+            assert set(values) == {values[0]}, token
+            assert values[0] == (value_of(name, values[0][1]), values[0][1])
+
+
+def _values(name: str, tokens: Sequence[str]) -> list[object]:
+    found = []
+    for token in tokens:
+        # A whole number has no places, not even empty ones.
+        with suppress(ValueError):
+            found.append(value_of(name, token))
+    return found
+
+
+@every_name
 def test_defaults_are_not_spelled_out_and_together_do_nothing(name: str) -> None:
     kind = registry()[name]
     assert kind().tokens() == {}
@@ -183,6 +204,9 @@ def test_canonical_text_is_one_text_whatever_the_order_it_was_written_in(asked: 
     plan = read(stages, extension)
     assert parse(str(plan), extension) == plan
     assert str(parse(str(plan), extension)) == str(plan)
+    for stage in str(plan).split("/"):
+        names = [re.match("[a-z]*", token)[0] for token in stage.split(",")]  # type: ignore[index]  # it matches nothing, too
+        assert names == sorted(names, key=[*NAMES, ""].index)
     shuffled = [chance.sample(stage, len(stage)) for stage in stages]
     assert parse(text_of(shuffled), extension) == plan
 

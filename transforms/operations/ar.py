@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Self
 
-from transforms.geometry import Size
+from transforms.geometry import Size, crop_around
 from transforms.operation import Image, Operation, Stage, param, register
-from transforms.operations.gravity import Gravity
+from transforms.operations.crop import region
+from transforms.operations.gravity import Gravity, Point
 
 MAX_TERM = 65535
 
@@ -63,7 +64,11 @@ class AspectRatio(Operation):
         return Size(*self.ar).times(min(Fraction(size.width, self.ar.width), Fraction(size.height, self.ar.height)))
 
     def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
-        return self
+        """The very box where the point says it. What draws the eye is looked for on the shrunken picture."""
+        point = stage.get(Gravity).g
+        if not isinstance(point, Point):
+            return self
+        return region(crop_around(size, self.output_size(size, stage), point.x, point.y), size, to)
 
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         # One place for all frames: an animation must not jump.

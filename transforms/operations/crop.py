@@ -94,12 +94,16 @@ class Crop(Operation):
         return self.box(size).size
 
     def shrunk(self, size: Size, to: Size, stage: Stage) -> Operation | None:
-        across, along = Fraction(to.width, size.width), Fraction(to.height, size.height)
-        left, top, width, height = self.box(size)
-        return Region(left=left * across, top=top * along, width=width * across, height=height * along)
+        return region(self.box(size), size, to)
 
     def apply_to_frame(self, frame: Image, size: Size, stage: Stage) -> Image:
         return frame.crop(*self.box(size))
+
+
+def region(box: Box, size: Size, to: Size) -> "Region":
+    """The box in a picture of `size`, cut out of it when it was shrunk to `to`."""
+    across, along = Fraction(to.width, size.width), Fraction(to.height, size.height)
+    return Region(left=box.left * across, top=box.top * along, width=box.width * across, height=box.height * along)
 
 
 @dataclass(frozen=True, kw_only=True)
