@@ -57,7 +57,11 @@ def _as(kind: type[Resize], resize: Resize, *, enlarge: bool) -> Resize:
 
 def without_defaults(stages: Stages) -> Stages:
     """The inverse: `enlarge` goes without saying, and so does the default width where `with_columns` would put it back."""
-    plain = [Stage(tuple(_as(Resize, o, enlarge=False) if isinstance(o, Resize) else o for o in stage.operations)) for stage in stages]
+    plain = [
+        Stage(tuple(_as(Resize, o, enlarge=False) if isinstance(o, Resize) else o for o in stage.operations))
+        for stage in stages
+        if stage.operations
+    ]
     resizes = [operation for stage in plain for operation in stage.operations if isinstance(operation, Resize)]
     # A preset may bring a width of its own.
     whole = not any(operation.alone for stage in plain for operation in stage.operations)

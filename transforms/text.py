@@ -114,7 +114,7 @@ def _inked(frame: Image, charset: str) -> Iterator[Line]:
         yield list(zip(glyphs, looks, strict=True))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _bright(*colour: int) -> Colour:
     """The same hue at full brightness, in 16 steps a channel: neighbours that look alike share one."""
     most = max(colour) or 1
@@ -150,7 +150,7 @@ def _ansi(lines: Iterator[Line]) -> str:
     return "".join(f"{''.join(f'{_sgr(look)}{text}' for look, text in _runs(line))}\x1b[0m\n" for line in lines)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=16**3)
 def _sgr(look: Look) -> str:
     ink, paper = look if look[0] else (look[1], None)
     colours = chain(("38;2", *map(str, ink)) if ink else (), ("48;2", *map(str, paper)) if paper else ())

@@ -183,6 +183,12 @@ def test_a_text_is_made_of_its_charset(writer: Writer, charset: str, extension: 
 
 
 @pytest.mark.parametrize("charset", CHARSETS)
+def test_the_picture_goes_on_in_cells_that_it_covers_in_part(writer: Writer, charset: str) -> None:
+    upper, lower = writer.lines(plain(8, 6, *WHITE), f"w4,charset_{charset}")
+    assert upper == lower
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
 def test_black_is_blank_and_white_is_full(writer: Writer, charset: str) -> None:
     full = {ASCII: "@", BLOCKS: "█", BRAILLE: "\u28ff"}[charset]
     assert set("".join(writer.lines(plain(8, 8, *BLACK), f"charset_{charset}"))) <= set(BLANK)
@@ -289,6 +295,7 @@ RESOLVED = [
     ("w80,gray", "gray", (80, 30)),
     ("gray/w80", "gray/w80", (80, 30)),
     ("w80/gray", "w80/gray", (80, 30)),
+    ("w80/w80", "_", (80, 30)),
     ("dpr2,pad10", "w160,pad20", (200, 80)),
     ("w100", "w100", (100, 38)),
     ("w800", "w800", (800, 300)),
