@@ -1,5 +1,6 @@
 """The collaborators of every use case, made once in proxy/wiring.py."""
 
+from asyncio import Lock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from transforms.pool import RenderPool
 class Services:
     """`warm` lists the variants that are built after each commit; `auto_order` is the server's order for the format `auto`.
 
-    `presets` are the plans that have a name.
+    `presets` are the plans that have a name. `facts` is held while facts of a stored image are written anew.
     """
 
     store: ObjectStore
@@ -37,3 +38,4 @@ class Services:
     flights: Flights[Built] = field(default_factory=Flights)
     lookups: Flights[KnownImage] = field(default_factory=Flights)
     boxes: Flights[Box] = field(default_factory=Flights)
+    facts: Lock = field(default_factory=Lock)

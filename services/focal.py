@@ -1,24 +1,32 @@
 """The focal point of a stored picture: what crops by `g_focal` keep."""
 
+from contextlib import suppress
+
 from catalog.records import ImageRecord
 from services.commit import put_facts
 from services.container import Services
 from services.ids import facts_key
 from services.values import KnownImage
+from storage.base import DigestConflict
 from transforms.operations.gravity import Point
 
 
 async def set_focal(services: Services, image_id: str, point: Point | None) -> ImageRecord:
-    """The image with the point that it has now; NotFound. Safe to repeat when the store failed after the catalog knew."""
+    """The image with this point, or without one; NotFound. Safe to repeat when the store failed after the catalog knew."""
     image = await services.catalog.set_focal(image_id, point)
     services.memory.forget(image_id)
-    await _tell_store(services, image)
+    async with services.facts:
+        await _tell_store(services, image)
     return image
 
 
 async def _tell_store(services: Services, image: ImageRecord) -> None:
-    """Facts that say what the catalog says, so that crops stay the same with SQL down; also when others change the image meanwhile."""
-    await put_facts(services, KnownImage.from_record(image))
+    """Facts that say what the catalog says: crops are to stay the same with SQL down.
+
+    Whoever wrote facts looks again afterwards: so what is true stays in the end, whichever process wrote last.
+    """
+    with suppress(DigestConflict):  # another process was faster
+        await put_facts(services, KnownImage.from_record(image))
     latest = await services.catalog.image(image.id)
     if latest is None or latest.state == "deleting":
         await services.store.delete(facts_key(image.id))

@@ -1,0 +1,87 @@
+"""A focal point is true in the catalog and in the store, whoever else changes the image at that moment."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import CatalogError, NotFound
+from proxy.settings import Settings
+from proxy.wiring import build
+from services import known
+from services.commit import commit_images
+from services.container import Services
+from services.embedded import EmbeddedRedis
+from services.erase import delete_image
+from services.focal import set_focal
+from services.ids import facts_key
+from services.stage import stage
+from services.values import KnownImage
+from storage.base import NotStored
+from tests.photos import photo
+from transforms.operations.gravity import Point
+
+pytestmark = pytest.mark.anyio
+
+POINTS = [Point(Decimal(n).scaleb(-2), Decimal("0.5")) for n in range(8)]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(tmp_path, maxmemory=256 * 1024**2)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def services(tmp_path: Path, redis: EmbeddedRedis) -> AsyncIterator[Services]:
+    async with build(Settings(data=tmp_path, redis_url=redis.url)) as built:
+        yield built
+
+
+@pytest.fixture
+async def stored(services: Services) -> str:
+    async def body() -> AsyncIterator[bytes]:
+        yield photo(64, 48)
+
+    upload = await stage(services, body())
+    (image,) = await commit_images(services, [upload.staged.image_id])
+    return image.id
+
+
+async def in_store(services: Services, image_id: str) -> KnownImage:
+    return KnownImage.from_json((await services.store.get(facts_key(image_id))).decode())
+
+
+async def test_the_store_knows_the_point_and_so_does_this_process_at_once(services: Services, stored: str) -> None:
+    assert (await known.find(services, stored)).focal is None
+    for point in (*POINTS[:2], None):
+        assert (await set_focal(services, stored, point)).focal == point
+        assert (await known.find(services, stored)).focal == point
+        assert await in_store(services, stored) == await known.find(services, stored)
+
+
+async def test_of_many_points_at_once_catalog_and_store_keep_the_same(services: Services, stored: str) -> None:
+    for _ in range(5):
+        await asyncio.gather(*(set_focal(services, stored, point) for point in POINTS))
+        kept = await services.catalog.image(stored)
+        assert kept is not None
+        assert (await in_store(services, stored)).focal == kept.focal in POINTS
+
+
+async def test_an_image_that_is_deleted_meanwhile_leaves_no_facts(services: Services, stored: str) -> None:
+    results = await asyncio.gather(
+        *(set_focal(services, stored, point) for point in POINTS[:4]),
+        delete_image(services, stored),
+        *(set_focal(services, stored, point) for point in POINTS[4:]),
+        return_exceptions=True,
+    )
+    assert all(not isinstance(result, BaseException) or isinstance(result, CatalogError) for result in results), results
+    assert await services.catalog.image(stored) is None
+    with pytest.raises(NotStored):
+        await in_store(services, stored)
+    with pytest.raises(NotFound):
+        await set_focal(services, stored, POINTS[0])
