@@ -11,6 +11,7 @@ from proxy.described import PictureOut, original_out, variant_out
 from proxy.endpoint import Endpoint, Parameter
 from proxy.handlers.common import image_id, services, shell
 from proxy.handlers.contract import CONDITIONAL, PICTURE_HEADERS, READ, RENDER, VARIANT_HEADERS, described_replies, url_replies
+from proxy.handlers.transforms import plan_help
 from proxy.http import FOCAL, IMMUTABLE, PRESET, REDIRECT, STAGED, Headers, Terms, Unsatisfiable, encoded, matches, picture_headers
 from proxy.image_path import DESCRIBED, ImagePath, parse_path
 from proxy.responses import BytesResponse, FileResponse, asked_part, bytes_answer, described, unchanged
@@ -105,7 +106,7 @@ def timing(stages: Timings) -> str:
     return ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages)
 
 
-PLAN = Parameter(name="plan", place="path", description="what to do: operations with commas, stages with slashes", example="w256")
+PLAN = Parameter(name="plan", place="path", description=plan_help(), example="w256")
 EXTENSION = Parameter(
     name="ext",
     place="path",

@@ -47,6 +47,12 @@ def operations() -> list[OperationOut]:
     return found
 
 
+def plan_help() -> str:
+    """What a plan may hold, as Markdown."""
+    rows = (f"- `{known.name}`: {known.summary}. After the name: {known.expected}." for known in operations())
+    return "\n".join(("What to do: operations with commas between them, stages with slashes; `_` for nothing.\n", *rows))
+
+
 ENDPOINTS = (
     Endpoint(
         method="GET",
