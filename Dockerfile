@@ -16,8 +16,9 @@ RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.13-slim-bookworm
 # glibc's allocator keeps what decoders free; with jemalloc the memory goes back (imgproxy #116, pyvips #292).
+# `text` needs a font, and the image brings none.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libjemalloc2 \
+    && apt-get install -y --no-install-recommends libjemalloc2 fonts-dejavu-core \
     && rm -rf /var/lib/apt/lists/* \
     && ln -s "$(find /usr/lib -name libjemalloc.so.2)" /usr/local/lib/libjemalloc.so.2 \
     && useradd --system --uid 10001 --home-dir /data progimage \

@@ -49,7 +49,7 @@ clean:  ## remove what can be made again; data stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages:
-	scripts/system-packages redis-server nginx chromium postgres curl
+	scripts/system-packages redis-server nginx chromium postgres curl fonts-dejavu-core
 
 # The stamps stand for "installed as the lock says"; they are older than the lock only when there is something to do.
 .venv/.uv-$(UV_VERSION):
