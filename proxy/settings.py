@@ -17,6 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proxy.setting_types import Bytes, DatabaseUrl, HttpUrl, Plans, Presets, Readable, RedisUrl, StorageUrl, Widths, Words, Writable, plain
+from transforms.errors import PlanError
+from transforms.plan import Plan
+from transforms.rewrites import expanded
 
 PREFIX = "PROGIMAGE_"
 DOTENV = ".env"
@@ -53,8 +56,8 @@ class Settings(BaseSettings):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$"), Words(accepted="an ISO 4217 code like EUR")] = Field(
         "EUR", description="The currency of a product that names none."
     )
-    warm: Plans = Field("w256.webp,w512.webp", validate_default=True, description="The variants that are built after each commit.")
     presets: Presets = Field("", validate_default=True, description="Plans that have a name: `p_card` in a URL stands for the plan `card`.")
+    warm: Plans = Field("w256.webp,w512.webp", validate_default=True, description="The variants that are built after each commit.")
     accept: Readable = Field(
         "jpg,png,webp,gif,avif", validate_default=True, description="The formats taken as uploads; tiff and svg can be added."
     )
@@ -109,6 +112,16 @@ class Settings(BaseSettings):
     def _empty_is_default(cls, values: dict[str, Any]) -> dict[str, Any]:
         """An empty variable is one that is not set, but for lists: an empty list is a list."""
         return {name: value for name, value in values.items() if value != "" or name in ("warm", "auto_order")}
+
+    @field_validator("warm")
+    @classmethod
+    def _presets_are_there(cls, warm: tuple[Plan, ...], info: ValidationInfo) -> tuple[Plan, ...]:
+        try:
+            for plan in warm:
+                expanded(plan, info.data.get("presets", {}))
+        except PlanError as error:
+            raise ValueError(str(error)) from error
+        return warm
 
     @field_validator("staging_budget")
     @classmethod

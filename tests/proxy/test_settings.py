@@ -62,6 +62,7 @@ def test_nothing_has_to_be_set() -> None:
         ("CURRENCY", "euro", "EUR"),
         ("WARM", "w256.webp,w25x.webp", "w25x"),
         ("WARM", "w256", "no output format"),
+        ("WARM", "p_thumbnial.webp", "Did you mean 'thumbnail'?"),
         ("PRESETS", "card=w25x", "w25x"),
         ("PRESETS", "card=", "name=plan"),
         ("PRESETS", "Card=w9", "name=plan"),
