@@ -37,13 +37,22 @@ def decode(path: Path, facts: Facts, size: Size, source: Sequence[SourceOption] 
         options["no_rotate"] = True
     file = opened(path, facts.format)
     if profile := _output_profile(file, icc):
-        options["output_profile"] = profile
+        try:
+            return _decode(path, file, facts, size, source, **options, output_profile=profile)
+        except pyvips.Error as error:
+            if "VipsIcc" not in str(error):
+                raise
+    image = _decode(path, file, facts, size, source, **options)
+    return image.icc_transform(P3, input_profile=SRGB, embedded=False) if icc == P3 else image
+
+
+def _decode(path: Path, file: Image, facts: Facts, wanted: Size, source: Sequence[SourceOption], **options: Any) -> Image:
     if facts.format == "svg":
-        image = pyvips.Image.thumbnail_buffer(path.read_bytes(), size.width, option_string="fail_on=error", **options)
-    elif (smaller := shrunk(path, file, facts, size)) is not None:
-        image = smaller.thumbnail_image(size.width, **options)
+        image = pyvips.Image.thumbnail_buffer(path.read_bytes(), wanted.width, option_string="fail_on=error", **options)
+    elif (smaller := shrunk(path, file, facts, wanted)) is not None:
+        image = smaller.thumbnail_image(wanted.width, **options)
     else:
-        image = pyvips.Image.thumbnail(f"{path}{_page_options(facts, source)}", size.width, fail_on="error", **options)
+        image = pyvips.Image.thumbnail(f"{path}{_page_options(facts, source)}", wanted.width, fail_on="error", **options)
     image = image.copy() if image.interpretation == "srgb" else image.colourspace("srgb")
     # What is left lying must not be turned by a later thumbnail_image.
     image.remove("orientation")
@@ -59,11 +68,20 @@ def _output_profile(image: Image, icc: str) -> str | None:
 
 
 def rgb_profile(image: Image) -> bytes | None:
-    """The profile embedded in an RGB picture, when its header (ICC.1:2010, 7.2) is that of one for RGB."""
+    """The profile embedded in an RGB picture, when its header says that it is one for RGB (ICC.1:2010, 7.2.8), and when it works."""
     if image.interpretation not in ("srgb", "rgb16") or PROFILE not in image.get_fields():
         return None
     profile: bytes = image.get(PROFILE)
-    return profile if profile[16:20] == b"RGB " and profile[36:40] == b"acsp" else None
+    pixel = pyvips.Image.black(1, 1, bands=3).copy(interpretation="srgb")
+    pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    try:
+        pixel.icc_transform(SRGB, embedded=True).avg()
+        # libpng looks at it more closely, and would not write the result.
+        pixel.pngsave_buffer(keep="icc")
+    except pyvips.Error:
+        return None
+    # libvips goes on without a profile that is for something else than RGB.
+    return profile if profile[16:20] == b"RGB " else None
 
 
 def _page_options(facts: Facts, source: Sequence[SourceOption]) -> str:
