@@ -10,6 +10,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.records import VariantRecord
 from services.container import Services
 from services.ids import variant_key
+from services.quarantine import quarantined
 from services.sources import source_of
 from services.values import Built, KnownImage, Timings, Variant
 from storage.base import DigestConflict, NotStored
@@ -80,7 +81,8 @@ async def _build(services: Services, known: KnownImage, resolved: Resolved, key:
     began = perf_counter()
     async with source_of(services, known, resolved.plan) as source:
         fetched = perf_counter()
-        rendition = await services.pool.run(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
+        async with quarantined(services, known.sha256, key):
+            rendition = await services.pool.run(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
     rendered = perf_counter()
     variant = _variant(rendition.data, resolved) if known.staged else await keep(services, known, resolved, rendition.data)
     timings = (("fetch", fetched - began), ("render", rendered - fetched), ("store", perf_counter() - rendered))

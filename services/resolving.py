@@ -6,6 +6,7 @@ from contextlib import suppress
 from services.container import Services
 from services.ids import variants_prefix
 from services.makeable import put_once
+from services.quarantine import quarantined
 from services.sources import original_path
 from services.values import KnownImage
 from storage.base import NotStored
@@ -44,7 +45,7 @@ async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str)
     if not known.staged:
         with suppress(NotStored):
             return Box(*json.loads(await services.store.get(key)))
-    async with original_path(services, known) as path:
+    async with original_path(services, known) as path, quarantined(services, known.sha256, key):
         box = await services.pool.run(measure, plan, path, known.facts, services.limits)
     if not known.staged:
         await put_once(services, key, json.dumps(box).encode())

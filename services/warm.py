@@ -10,6 +10,7 @@ from services.deliver import deliver, keep, record
 from services.errors import ExpiredImage, UnknownImage
 from services.ids import mezzanine_key
 from services.makeable import put_once
+from services.quarantine import quarantined
 from services.resolving import resolve
 from services.sources import original_path
 from services.values import KnownImage
@@ -40,7 +41,7 @@ async def warm(services: Services, message_id: str, image_id: str) -> None:
 async def _warm(services: Services, image: KnownImage) -> None:
     wanted = await _wanted(services, image)
     together = [resolved for resolved in wanted if copy_will_do(resolved.plan, image.facts)]
-    async with original_path(services, image) as path:
+    async with original_path(services, image) as path, quarantined(services, image.sha256, mezzanine_key(image.id, image.facts)):
         warmed = await services.pool.run(warm_up, tuple(r.plan for r in together), path, image.facts, services.limits)
     await _keep(services, image, together, warmed)
     for resolved in wanted:
