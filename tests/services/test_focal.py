@@ -72,6 +72,16 @@ async def test_of_many_points_at_once_catalog_and_store_keep_the_same(services: 
         assert (await in_store(services, stored)).focal == kept.focal in POINTS
 
 
+async def test_a_point_that_another_process_set_meanwhile_is_what_the_store_keeps(services: Services, stored: str) -> None:
+    async with services.facts:
+        slow = asyncio.create_task(set_focal(services, stored, POINTS[0]))
+        while (image := await services.catalog.image(stored)) and image.focal != POINTS[0]:
+            await asyncio.sleep(0.01)
+        await services.catalog.set_focal(stored, POINTS[1])
+    await slow
+    assert (await in_store(services, stored)).focal == POINTS[1]
+
+
 async def test_an_image_that_is_deleted_meanwhile_leaves_no_facts(services: Services, stored: str) -> None:
     results = await asyncio.gather(
         *(set_focal(services, stored, point) for point in POINTS[:4]),
