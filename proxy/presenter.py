@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from catalog.records import ImageRecord, ProductRecord, VariantRecord
@@ -73,24 +74,11 @@ class Presenter:
         )
 
     def _srcset(self, image: ImageRecord) -> dict[str, str]:
-        """By format, the best first. An animation is offered as what moves."""
-        still = ("avif", "webp", "png" if image.facts.alpha else "jpg")
-        offered = {format: self._candidates(image, format) for format in (("webp", "gif") if image.facts.animated else still)}
-        return {format: ", ".join(candidates) for format, candidates in offered.items() if candidates}
-
-    def _candidates(self, image: ImageRecord, format: str) -> list[str]:
-        """Nothing is enlarged: whatever asks for as much as the picture has, or more, is its full size, once."""
-        full = image.facts.width
-        plans = {min(width, full): f"w{width}" if width < full else NOTHING for width in self.widths}
-        return [f"{self.url(image.id, plan, format)} {width}w" for width, plan in plans.items() if self._possible(image, width, format)]
-
-    def _possible(self, image: ImageRecord, width: int, format: str) -> bool:
-        size = scaled_to(image.facts.size, width, None)
-        try:
-            self.limits.check_output(size, FORMATS[format], enlarged=False, frames=image.facts.frames)
-        except ImpossibleOutput:
-            return False
-        return True
+        offered = _offered(self.widths, self.limits, image.facts)
+        return {
+            format: ", ".join(f"{self.url(image.id, plan, format)} {width}w" for width, plan in plans.items())
+            for format, plans in offered.items()
+        }
 
     def _variant(self, row: VariantRecord) -> VariantOut:
         url = self.url(row.image_id, row.plan, row.format)
@@ -119,3 +107,24 @@ class Presenter:
         row = next((row for row in variants if (row.plan, row.format) == (str(resolved.plan), "webp")), None)
         url = self.url(image.id, f"w{width}", "webp")
         return RenditionOut(url=url, width=resolved.size.width, height=resolved.size.height, bytes=row and row.bytes, ready=row is not None)
+
+
+# Many pictures have the same size, and a page of products may show thousands.
+@lru_cache(maxsize=4096)
+def _offered(widths: tuple[int, ...], limits: Limits, facts: Facts) -> Mapping[str, Mapping[int, str]]:
+    """By format, the best first: plans by the width that comes out. An animation is offered as what moves.
+
+    Nothing is enlarged: whatever asks for as much as the picture has, or more, is its full size, once.
+    """
+    plans = {min(width, facts.width): f"w{width}" if width < facts.width else NOTHING for width in widths}
+    formats = ("webp", "gif") if facts.animated else ("avif", "webp", "png" if facts.alpha else "jpg")
+    offered = {name: {width: plan for width, plan in plans.items() if _possible(limits, facts, width, name)} for name in formats}
+    return {name: possible for name, possible in offered.items() if possible}
+
+
+def _possible(limits: Limits, facts: Facts, width: int, format: str) -> bool:
+    try:
+        limits.check_output(scaled_to(facts.size, width, None), FORMATS[format], enlarged=False, frames=facts.frames)
+    except ImpossibleOutput:
+        return False
+    return True

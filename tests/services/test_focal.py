@@ -56,6 +56,12 @@ async def in_store(services: Services, image_id: str) -> KnownImage:
     return KnownImage.from_json((await services.store.get(facts_key(image_id))).decode())
 
 
+async def in_catalog(services: Services, image_id: str) -> Point | None:
+    image = await services.catalog.image(image_id)
+    assert image is not None
+    return image.focal
+
+
 async def test_the_store_knows_the_point_and_so_does_this_process_at_once(services: Services, stored: str) -> None:
     assert (await known.find(services, stored)).focal is None
     for point in (*POINTS[:2], None):
@@ -67,16 +73,14 @@ async def test_the_store_knows_the_point_and_so_does_this_process_at_once(servic
 async def test_of_many_points_at_once_catalog_and_store_keep_the_same(services: Services, stored: str) -> None:
     for _ in range(5):
         await asyncio.gather(*(set_focal(services, stored, point) for point in POINTS))
-        kept = await services.catalog.image(stored)
-        assert kept is not None
-        assert (await in_store(services, stored)).focal == kept.focal in POINTS
+        assert (await in_store(services, stored)).focal == await in_catalog(services, stored) in POINTS
 
 
 async def test_a_point_that_another_process_set_meanwhile_is_what_the_store_keeps(services: Services, stored: str) -> None:
     async with services.facts:
         slow = asyncio.create_task(set_focal(services, stored, POINTS[0]))
-        while (image := await services.catalog.image(stored)) and image.focal != POINTS[0]:
-            await asyncio.sleep(0.01)
+        while await in_catalog(services, stored) != POINTS[0]:
+            pass
         await services.catalog.set_focal(stored, POINTS[1])
     await slow
     assert (await in_store(services, stored)).focal == POINTS[1]
