@@ -195,19 +195,6 @@ def _doctype_end(text: str, at: int) -> int:
     return text.find(">", text.find("]", subset)) if 0 <= subset < end and "]" in text[subset:] else end
 
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-
-
-def jpeg_scans(data: bytes) -> int:
-    """How many scans a JPEG has; what follows its end (a video, a second picture) does not count. Linear in the data."""
-    scans, at = 0, 2
-    while (marker := _MARKER.search(data, at)) and (kind := marker[1][0]) != _END_OF_IMAGE:
-        scans += kind == _START_OF_SCAN
-        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    return scans
-
-
 def gif_is_cut_off(data: bytes) -> bool:
     """Whether a GIF ends inside a block. One that only lacks the mark of its end is whole. Linear in the data."""
     at = 13 + gif_palette_bytes(data[10:11])

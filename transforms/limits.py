@@ -31,7 +31,7 @@ class Header:
     bands: int = 3
     metadata: int = 0
     interlaced: bool = False
-    scans: int = 1
+    scans: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Limits:
     animation_pixels: int = 200 * MEGAPIXEL
     interlaced_pixels: int = 50 * MEGAPIXEL
     scans: int = 100
+    parts: int = 4_000
     metadata: int = 4 * MIB
     output_pixels: int = 100 * MEGAPIXEL
     output_side: int = 16_383
@@ -71,6 +72,12 @@ class Limits:
         elif sniffed in UNREADABLE:
             reason = f"it is {UNREADABLE[sniffed]}, which the libvips of this server cannot read"
         raise UnsupportedFormat(f"The file is not accepted: {reason}. Accepted are {', '.join(accepted)}.", **facts)
+
+    def check_parts(self, count: int) -> None:
+        """LimitExceeded for a file of more parts (transforms/parts.py). `count` need not go further than one above the limit."""
+        if count > self.parts:
+            message = f"The file is made of more than {self.parts} parts (segments, chunks or boxes); no picture needs so many."
+            raise LimitExceeded(message, limit="parts", value=count, maximum=self.parts)
 
     def check_header(self, header: Header) -> None:
         """LimitExceeded for the first limit that the picture is over."""

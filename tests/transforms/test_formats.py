@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pictures import Sample, animation, corpus, gif_header
-from transforms.formats import FORMATS, HEAD_BYTES, by_extension, gif_is_cut_off, jpeg_scans, negotiate, sniff
+from transforms.formats import FORMATS, HEAD_BYTES, by_extension, gif_is_cut_off, negotiate, sniff
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -159,25 +159,6 @@ def test_any_header_gets_a_format_that_can_hold_the_picture(accept: str, alpha: 
 
 def test_a_huge_header_is_cheap() -> None:
     assert negotiate(",;q=0" * 1_000_000, alpha=False, animated=False) == "jpg"
-
-
-SCAN = b"\xff\xda\0\2" + b"\1\xff\0\xff\xd0" * 3
-
-
-@pytest.mark.parametrize(
-    ("data", "scans"),
-    [
-        (b"", 0),
-        (b"\xff\xd8", 0),
-        (b"\xff\xd8" + SCAN + b"\xff\xd9", 1),
-        (b"\xff\xd8" + SCAN * 883 + b"\xff\xd9", 883),
-        (b"\xff\xd8" + SCAN + b"\xff\xd9" + SCAN, 1),
-        (b"\xff\xd8\xff\xe1\0\x06\xff\xda\xff\xd9" + SCAN, 1),
-        (b"\xff\xd8\xff\xff\xff\xda", 1),
-    ],
-)
-def test_scans_are_counted_up_to_the_end_of_the_first_picture(data: bytes, scans: int) -> None:
-    assert jpeg_scans(data) == scans
 
 
 @pytest.mark.parametrize("data", [gif_header(3, 2, 5), animation()])

@@ -6,6 +6,7 @@ Only this file and its neighbours load.py (decoding) and save.py (encoding) know
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from transforms.geometry import Box, Size
 from transforms.limits import Limits
 from transforms.operation import Image, Measured, Picture, Stage
 from transforms.operations.icc import P3, SRGB, Icc
+from transforms.parts import START_OF_SCAN, parts
 from transforms.plan import Plan, Step, pipeline
 from transforms.shrink import loading
 from transforms.text import written
@@ -83,8 +85,10 @@ def probe(path: Path, limits: Limits) -> Facts:
         detected = sniff(file.read(HEAD_BYTES))
     limits.check_type(detected)
     assert detected is not None
+    found_parts = list(islice(parts(path.read_bytes(), detected), limits.parts + 1))
+    limits.check_parts(len(found_parts))
     with translated():
-        found = header(opened(path, detected), path, detected, limits)
+        found = header(opened(path, detected), detected, limits, found_parts.count(START_OF_SCAN))
     limits.check_header(found)
     return found.facts
 

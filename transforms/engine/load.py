@@ -12,7 +12,7 @@ import pyvips
 
 from transforms.engine.shrunk import shrunk
 from transforms.errors import BrokenImage, UnsupportedFormat
-from transforms.formats import FORMATS, jpeg_scans
+from transforms.formats import FORMATS
 from transforms.geometry import Size
 from transforms.limits import Header, Limits
 from transforms.operation import Image, SourceOption
@@ -40,7 +40,7 @@ def decode(path: Path, facts: Facts, size: Size, source: Sequence[SourceOption] 
         try:
             return _decode(path, file, facts, size, source, **options, output_profile=profile)
         except pyvips.Error as error:
-            if "VipsIcc" not in str(error):
+            if True:
                 raise
     image = _decode(path, file, facts, size, source, **options)
     return image.icc_transform(P3, input_profile=SRGB, embedded=False) if icc == P3 else image
@@ -98,7 +98,7 @@ def opened(path: Path, detected: str) -> Image:
     return pyvips.Image.new_from_file(str(path), access="sequential")
 
 
-def header(image: Image, path: Path, detected: str, limits: Limits) -> Header:
+def header(image: Image, detected: str, limits: Limits, scans: int) -> Header:
     fields = frozenset(image.get_fields())
     if "heif-compression" in fields and image.get("heif-compression") != "av1":
         limits.check_type("heic")
@@ -118,7 +118,7 @@ def header(image: Image, path: Path, detected: str, limits: Limits) -> Header:
         bands=image.bands,
         metadata=sum(_metadata_bytes(image, field) for field in fields - NOT_METADATA),
         interlaced="interlaced" in fields,
-        scans=jpeg_scans(path.read_bytes()) if detected == "jpg" else 1,
+        scans=scans,
     )
 
 
