@@ -8,6 +8,7 @@ from transforms.columns import enlarging
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
 from transforms.geometry import Box
+from transforms.grammar import MAX_STAGES
 from transforms.operation import Measured, OutputOption, Stage, first_rank
 from transforms.operations.gravity import FOCAL, Gravity, Point
 from transforms.operations.preset import Preset
@@ -33,6 +34,8 @@ def expanded(plan: Plan, presets: Mapping[str, Plan]) -> Plan:
         source = source or preset.source
         stages += preset.stages
         options = {**{type(option): option for option in preset.options}, **options}
+    if len(stages) > MAX_STAGES:
+        raise PlanError(f"With its presets written out, the plan has {len(stages)} stages; at most {MAX_STAGES} are carried out.")
     return replace(plan, source=source, stages=tuple(stages), options=_known_options(plan, options.values()))
 
 

@@ -51,6 +51,7 @@ def test_a_preset_stands_for_its_plan(text: str, extension: str, expected: str) 
         ("p_zzzzzz", "no preset 'zzzzzz'"),
         ("w5/p_cover", "nothing may stand before it"),
         ("page1/p_cover", "nothing may stand before it"),
+        ("/".join(["p_soft"] * 9), "18 stages; at most 16"),
     ],
 )
 def test_a_preset_that_cannot_be_meant_is_named(text: str, sentence: str) -> None:
