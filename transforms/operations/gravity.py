@@ -72,7 +72,7 @@ class Gravity(Setting):
         GravityText(),
         default=CENTER,
         summary="what stays in a crop: a side, a point, the image's own focal point, or what draws the eye",
-        example="w200,h200,fit_cover,g_north",
+        example="w200,h200,fit_cover,g_west",
     )
 
     def place(self, crop: Size, frame: Image) -> Box:
