@@ -40,7 +40,7 @@ def decode(path: Path, facts: Facts, size: Size, source: Sequence[SourceOption] 
         try:
             return _decode(path, file, facts, size, source, **options, output_profile=profile)
         except pyvips.Error as error:
-            if True:
+            if "VipsIcc" not in str(error):
                 raise
     image = _decode(path, file, facts, size, source, **options)
     return image.icc_transform(P3, input_profile=SRGB, embedded=False) if icc == P3 else image
@@ -68,7 +68,7 @@ def _output_profile(image: Image, icc: str) -> str | None:
 
 
 def rgb_profile(image: Image) -> bytes | None:
-    """The profile embedded in an RGB picture, when its header says that it is one for RGB (ICC.1:2010, 7.2.8), and when it works."""
+    """The profile embedded in an RGB picture, when it is one for RGB that works."""
     if image.interpretation not in ("srgb", "rgb16") or PROFILE not in image.get_fields():
         return None
     profile: bytes = image.get(PROFILE)
@@ -76,12 +76,11 @@ def rgb_profile(image: Image) -> bytes | None:
     pixel.set_type(pyvips.GValue.blob_type, PROFILE, profile)
     try:
         pixel.icc_transform(SRGB, embedded=True).avg()
-        # libpng looks at it more closely, and would not write the result.
+        # libpng looks at it more closely, also whether it is one for RGB, and would not write the result.
         pixel.pngsave_buffer(keep="icc")
     except pyvips.Error:
         return None
-    # libvips goes on without a profile that is for something else than RGB.
-    return profile if profile[16:20] == b"RGB " else None
+    return profile
 
 
 def _page_options(facts: Facts, source: Sequence[SourceOption]) -> str:
