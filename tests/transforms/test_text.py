@@ -365,6 +365,7 @@ def test_a_resolved_plan_means_itself(text: str, width: int, height: int, extens
     assert parse(str(plan), extension) == plan
     try:
         resolved = plan.resolve(facts)
+        LIMITS.check_output(resolved.peak, FORMATS["png"], enlarged=resolved.enlarged)
     except ImpossibleOutput:
         return
     assert parse(str(resolved.plan), extension) == resolved.plan
