@@ -224,6 +224,16 @@ def test_display_p3_keeps_what_srgb_cannot_hold(studio: Studio) -> None:
     assert worst(reopened(studio.render(original, "_", "png")), [(255, 0, 0), (255, 0, 0)]) < LOSSY
 
 
+def test_a_watermark_keeps_its_colours_on_display_p3(studio: Studio, tmp_path: Path) -> None:
+    mark, identity = tmp_path / "mark", "a" * 26
+    mark.write_bytes(encoded(patches([(200, 40, 40)]).copy(interpretation="srgb")))
+    path = studio.file(encoded(patches([(200, 40, 40)] * 4).copy(interpretation="srgb")))
+    facts = probe(path, LIMITS)
+    plan = parse(f"wm_{identity}_center,icc_p3", "png").resolve(facts).plan
+    drawn = reopened(execute(plan, path, facts, LIMITS, {identity: mark})).icc_transform("srgb")
+    assert worst(drawn, [(200, 40, 40)] * 4) < RIGHT
+
+
 @pytest.mark.parametrize("extension", sorted(Icc.formats))
 @pytest.mark.parametrize("plan", ["icc_keep", "icc_keep,crop_0_0_128_16/rotate180/rotate180"])
 def test_kept_pixels_stay_under_their_own_profile(studio: Studio, plan: str, extension: str) -> None:

@@ -112,8 +112,8 @@ def refuse_cut_off(path: Path, facts: Facts) -> None:
 def execute(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mapping[str, Path] | None = None) -> Rendition:
     """Carry out a plan that was resolved for these facts; `images` are the files of the other pictures that it draws on, by id.
 
-    `path` is the original, or a smaller copy of it where that will do. Orientation and colours are made plain (upright, 8-bit sRGB),
-    metadata is dropped, an animation moves on in formats that can. ImpossibleOutput when a step is too large, BrokenImage when
+    `path` is the original, or a smaller copy of it where that will do. Orientation and colours are made plain (upright, 8-bit sRGB)
+    and metadata is dropped as far as the plan does not keep them, an animation moves on in formats that can. ImpossibleOutput when a step is too large, BrokenImage when
     something cannot be decoded.
     """
     seen = plan.seen(facts)
