@@ -163,6 +163,10 @@ class OutputOption(Operation):
 
     formats: ClassVar[frozenset[str]]
 
+    def resolved_for(self, size: Size, format: Format, options: "Stage") -> Self | None:
+        """What it comes down to on a result of this size, or None when that is nothing; `options` are all that the format has."""
+        return self
+
     def save_options(self, format: Format) -> Mapping[str, object]:
         """Arguments for the libvips saver of the format."""
         return {}

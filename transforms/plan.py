@@ -97,7 +97,8 @@ class Plan:
             stages = columns.without_defaults(stages)
             made = _resolve_stages(columns.in_pixels(made.stages, seen.size), seen.size, output)
             size = columns.grid(made.size)
-        options = simplified_options((option for option in self.options if output.name in option.formats), output)
+        known = simplified_options((option for option in self.options if output.name in option.formats), output)
+        options = tuple(left for option in known if (left := option.resolved_for(made.size, output, Stage(known))) is not None)
         plan = replace(plan, stages=tuple(stage for stage in stages if stage.operations), options=options)
         still = f"Only the first of {facts.frames} frames is shown: {output.name} does not move."
         return Resolved(

@@ -240,6 +240,37 @@ def test_lossless_that_fits_is_lossless(studio: Studio) -> None:
     assert studio.render(data, "lossless,maxbytes99999", "webp") == studio.render(data, "lossless", "webp")
 
 
+# The effort that an AVIF gets
+
+EFFORTS = [
+    # text, width of a square picture, what it comes down to
+    ("effort9", 100, "effort9"),
+    ("effort9", 1000, "effort4"),
+    ("effort5", 1000, "effort4"),
+    ("effort4", 1000, "effort4"),
+    ("effort2", 1000, "_"),
+    ("effort9", 2000, "effort2"),
+    ("effort0", 2000, "_"),
+    ("effort9", 3500, "_"),
+    ("effort1", 1400, "effort1"),
+    ("effort9,maxbytes9000", 500, "maxbytes9000"),
+    ("effort1,maxbytes9000", 500, "maxbytes9000,effort1"),
+    ("effort9,q_auto", 500, "q_auto"),
+]
+
+
+@pytest.mark.parametrize(("text", "side", "resolved"), EFFORTS)
+def test_efforts_that_mean_the_same_have_one_key(text: str, side: int, resolved: str) -> None:
+    plan = parse(text, "avif").resolve(Facts(format="png", width=side, height=side))
+    assert str(plan.plan) == resolved
+    assert parse(resolved, "avif").resolve(Facts(format="png", width=side, height=side)) == plan
+
+
+@pytest.mark.parametrize("format", ["webp", "gif"])
+def test_other_formats_get_all_the_effort_asked_for(format: str) -> None:
+    assert str(parse("effort9", format).resolve(Facts(format="png", width=4000, height=4000)).plan) == "effort9"
+
+
 # Never larger than the original
 
 

@@ -6,26 +6,17 @@ from typing import Any
 import pyvips
 
 from transforms.engine.metadata import keep, labelled
-from transforms.engine.search import SAMPLE_PIXELS, Encode, fitting, good_enough, sampled
+from transforms.engine.search import Encode, fitting, good_enough, sampled
 from transforms.errors import ImpossibleOutput
 from transforms.formats import FORMATS
 from transforms.geometry import Size
-from transforms.limits import MEGAPIXEL
 from transforms.operation import Image, Stage
+from transforms.operations.effort import avif_effort
 from transforms.operations.lossless import Lossless
 from transforms.operations.maxbytes import MaxBytes
 from transforms.operations.quality import AUTO, HIGHEST, Quality
 from transforms.params import WHITE
 from transforms.plan import Plan, save_options
-
-# Beyond it the search for good AV1 blocks would take many seconds; measured on a 13 MP photo: 2 s at 6 MP with effort 2, 1.2 s with 0.
-AVIF_SEARCH_PIXELS = 2 * MEGAPIXEL
-# Pixels times two to the power of the effort. A photo of 1 MP at the effort that this leaves, 4, took 2 s, lossless 4, and noise 3.5;
-# effort 6 at 2 MP would take 10, lossless 20.
-AVIF_EFFORT_PIXELS = 16 * MEGAPIXEL
-# Of up to 7 encodes that look for what fits, where the picture is small; else they have none. At 1,024 x 768 and quality 50 effort 2 took
-# 0.20 s, effort 1 took 0.12 and effort 0 took 0.04, for 9 % more bytes.
-AVIF_SEARCH_EFFORT = 2
 
 SAVERS: Mapping[str, str] = {
     "jpg": "jpegsave_buffer",
@@ -57,19 +48,16 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
     options: dict[str, Any] = {"keep": keep(metadata), **SAVE_OPTIONS[output.name]}
     if output.quality is not None:
         options["Q"] = output.quality
-    usual = 2 if size.area <= AVIF_SEARCH_PIXELS else 0
-    options.update({"effort": usual} if output.name == "avif" else {})
+    chosen = Stage(plan.options)
     options.update(save_options(plan))
-    quality, limit = (chosen := Stage(plan.options)).get(Quality).q, chosen.get(MaxBytes).maxbytes
     if output.name == "avif":
-        most = _highest_avif_effort(size) if limit is None else AVIF_SEARCH_EFFORT if size.area <= SAMPLE_PIXELS else 0
-        options["effort"] = min(options["effort"], usual if quality == AUTO else most, most)
+        options["effort"] = avif_effort(size, chosen)
 
     def save(picture: Image, quality: int) -> bytes:
         data: bytes = pyvips.Operation.call(SAVERS[output.name], picture, **(options | {"Q": quality} if "Q" in options else options))
         return data
 
-    if quality != AUTO and limit is None:
+    if chosen.get(Quality).q != AUTO and chosen.get(MaxBytes).maxbytes is None:
         return save(image, options.get("Q", 0))
     return _found(image.copy_memory(), plan, save, options["Q"])
 
@@ -96,11 +84,6 @@ def _found(image: Image, plan: Plan, save: Encode, default: int) -> bytes:
 def _too_large(how: str, least: int, limit: int) -> ImpossibleOutput:
     message = f"{how} this picture takes {least} bytes at the least, and maxbytes allows {limit}: make it smaller."
     return ImpossibleOutput(message, maxbytes=limit, least=least)
-
-
-def _highest_avif_effort(size: Size) -> int:
-    """The most that a plan's effort gets: each step takes about twice as long as the one below it."""
-    return max(0, (AVIF_EFFORT_PIXELS // size.area).bit_length() - 1)
 
 
 def encode_mezzanine(image: Image) -> bytes:
