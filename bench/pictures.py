@@ -159,8 +159,8 @@ def main() -> None:
     for drawings in (FOLDER, GOLDENS):
         shutil.rmtree(drawings, ignore_errors=True)
         drawings.mkdir()
-    with tempfile.TemporaryDirectory() as name:
-        sources = Path(name)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder)
         for name in registry():
             (FOLDER / f"{name}.webp").write_bytes(example_of(name, sources).webpsave_buffer(**EXACT))
         for name, text in PLANS.items():

@@ -20,8 +20,8 @@ class Length(NamedTuple):
     percent: bool = False
 
     def pixels(self, side: int) -> int:
-        length = self.value * side / 100 if self.percent else self.value
-        return round_side(length) if length else 0
+        """Half up: a place may be 0."""
+        return int(Fraction(self.value * side / 100 if self.percent else self.value) + Fraction(1, 2))
 
     def __str__(self) -> str:
         return decimal_text(self.value) + "p" * self.percent
@@ -81,7 +81,7 @@ class Crop(Operation):
         if self.crop is None:
             return Box(0, 0, *size)
         x, y, width, height = self.crop
-        wanted = Box(x.pixels(size.width), y.pixels(size.height), width.pixels(size.width), height.pixels(size.height))
+        wanted = Box(x.pixels(size.width), y.pixels(size.height), max(1, width.pixels(size.width)), max(1, height.pixels(size.height)))
         return wanted.clipped(size)
 
     def resolved(self, size: Size, stage: Stage) -> Self | None:
