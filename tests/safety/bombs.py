@@ -92,6 +92,10 @@ def with_exif(tiff: bytes) -> bytes:
     return segments(0xE1, b"Exif\0\0" + tiff)
 
 
+def turned(orientation: int) -> bytes:
+    return with_exif(exif((274, 3, 1, orientation)))
+
+
 def gif(width: int, height: int, *frames: bytes) -> bytes:
     return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b"".join(frames) + b";"
 
@@ -168,10 +172,6 @@ def png_profile(profile: bytes) -> bytes:
     return png(16, 16, row=16, extra=chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile)))
 
 
-def cut(data: bytes, percent: int) -> bytes:
-    return data[: max(1, len(data) * percent // 100)]
-
-
 @cache
 def small(name: str) -> bytes:
     """A whole picture of this format, with some detail, so that each of its bytes counts."""
@@ -179,6 +179,17 @@ def small(name: str) -> bytes:
     return encoded(picture, f".{name}", **({"effort": 0} if name == "avif" else {}))
 
 
+def small_cut(name: str, percent: int) -> bytes:
+    data = small(name)
+    return data[: len(data) * percent // 100]
+
+
 def header_of(name: str) -> bytes:
     """The magic bytes of a format and nothing after them."""
     return small(name)[: {"gif": 6, "png": 8, "jpg": 3}.get(name, 16)]
+
+
+def profile_of_a_wrong_class() -> bytes:
+    """libvips' own sRGB profile, said to be an abstract one for Lab."""
+    profile: bytes = pyvips.Image.black(8, 8, bands=3).copy(interpretation="srgb").icc_export(output_profile="srgb").get("icc-profile-data")
+    return profile[:12] + b"abstLab " + profile[20:]
