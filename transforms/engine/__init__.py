@@ -113,8 +113,8 @@ def execute(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mappin
     """Carry out a plan that was resolved for these facts; `images` are the files of the other pictures that it draws on, by id.
 
     `path` is the original, or a smaller copy of it where that will do. Orientation and colours are made plain (upright, 8-bit sRGB)
-    and metadata is dropped as far as the plan does not keep them, an animation moves on in formats that can. ImpossibleOutput when a step is too large, BrokenImage when
-    something cannot be decoded.
+    and metadata is dropped as far as the plan does not keep them, an animation moves on in formats that can. ImpossibleOutput when a
+    step is too large, BrokenImage when something cannot be decoded.
     """
     seen = plan.seen(facts)
     icc = Stage(plan.options).get(Icc).icc
