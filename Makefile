@@ -13,7 +13,7 @@ BIN := .venv/bin
 # --inexact keeps uv itself, which pip put there, and the tools of `make test` when `make run` syncs.
 SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --python $(BIN)/python
 
-.PHONY: help run test check bench docs format clean system-packages
+.PHONY: help run test check bench docs gallery format clean system-packages
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: .venv/.synced-dev  ## print throughput beside what libvips, Starlette and
 
 docs: .venv/.synced-dev  ## write the generated pages anew
 	$(BIN)/python scripts/docs.py
+	$(BIN)/python -m bench.pictures
+
+gallery: .venv/.synced-dev system-packages  ## draw every operation on every kind of picture, in build/gallery
 	$(BIN)/python -m bench.gallery
 
 format: .venv/.synced-dev  ## put the code into the house's form

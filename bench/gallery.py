@@ -1,55 +1,165 @@
-"""Draw the pictures of docs/transforms.md: the example of each operation, on a picture that is drawn here."""
+"""A contact sheet of every operation on every kind of picture, in build/gallery: for people to look at before a release.
 
-import tempfile
-from html import escape
-from pathlib import Path
-
-import pyvips
-
-from transforms.engine import execute, probe
-from transforms.formats import FORMATS
-from transforms.grammar import parse
-from transforms.limits import Limits
-from transforms.operation import OutputOption, registry
-from transforms.values import Rendition
-
-FOLDER = Path(__file__).parent.parent / "docs" / "operations"
-WIDTH = 120
-VASE = """
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1200 900" width="1200" height="900">
-<defs><linearGradient id="b" x1="0" y1="0" x2="0" y2="1">
-<stop offset="0" stop-color="#f6e7d8"/><stop offset="1" stop-color="#e2b997"/></linearGradient>
-<linearGradient id="v" x1="0" y1="0" x2="1" y2="0"><stop offset="0" stop-color="#1d4e89"/><stop offset=".45" stop-color="#4f8fd6"/>
-<stop offset="1" stop-color="#12335c"/></linearGradient></defs>
-<rect width="1200" height="900" fill="url(#b)"/><ellipse cx="600" cy="800" rx="330" ry="36" fill="#a9744f" opacity=".45"/>
-<path d="M520 190C520 330 350 420 370 600 385 740 480 800 600 800S815 740 830 600C850 420 680 330 680 190Z" fill="url(#v)"/>
-<ellipse cx="600" cy="190" rx="80" ry="22" fill="#0d2745"/>
-<g fill="none"><path d="M390 560q105-60 210 0t215 0" stroke="#f4d35e" stroke-width="14"/>
-<path d="M600 190C590 120 560 80 520 40M610 190C620 110 660 70 700 50" stroke="#3a7d44" stroke-width="10"/></g>
-<circle cx="515" cy="40" r="34" fill="#e4572e"/><circle cx="705" cy="48" r="30" fill="#f29e4c"/></svg>
+Each cell is drawn as the service draws it. One that cannot be drawn is shown in red, and the command fails.
 """
 
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
 
-def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "vase.png"
-        source.write_bytes(pyvips.Image.svgload_buffer(VASE.encode()).flatten(background=255).pngsave_buffer())
-        facts = probe(source, Limits())
-        for name, kind in registry().items():
-            extension = max(kind.formats) if issubclass(kind, OutputOption) else "webp"
-            plan = parse(kind.parameters()[name].example, extension).resolve(facts).plan
-            shown = _seen(execute(plan, source, facts, Limits())).thumbnail_image(WIDTH, height=WIDTH, size="down")
-            (FOLDER / f"{name}.webp").write_bytes(shown.webpsave_buffer(Q=75, keep="none"))
-    print(f"drew {len(registry())} pictures in docs/operations")
+import pyvips
+from playwright.async_api import async_playwright
+
+from bench.drawing import LIMITS, drawn
+from bench.pictures import BADGE, art, cut_out, falling, vase
+from transforms.engine import probe
+from transforms.errors import ProgImageError
+from transforms.formats import FORMATS
+from transforms.operation import OutputOption, registry
+from transforms.values import Facts, Rendition
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT.parent / "shared" / "corpus"
+FOLDER = ROOT / "build" / "gallery"
+# Title of the column: the picture of the corpus, and what stands in where there is no corpus.
+COLUMNS: Mapping[str, tuple[str, Callable[[], Any]]] = {
+    "JPEG": ("photos/husky-progressive-960x640.jpg", vase),
+    "PNG with alpha": ("alpha/bird-576x384.png", cut_out),
+    "moving GIF": ("gif/anim-cat-20-frames-320x143.gif", falling),
+    "16-bit PNG": ("png/flag-nl-16bit-900x600.png", lambda: vase().colourspace("rgb16")),
+    "CMYK JPEG": ("icc/cmyk-swop-500x333.jpg", lambda: vase().colourspace("cmyk")),
+}
+# What browsers do not show.
+FOREIGN = frozenset({"tiff"})
+WIDE, PHONE = 1360, 390
+COLOURED = re.compile(r"\x1b\[([\d;]*)m([^\x1b]*)")
 
 
-def _seen(rendition: Rendition) -> pyvips.Image:
-    if not FORMATS[rendition.format].text:
-        return pyvips.Image.new_from_buffer(rendition.data, "")
-    # White on black, as a terminal has it.
-    return pyvips.Image.text(escape(rendition.data.decode()), font="monospace 12")
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    title: str
+    path: Path
+    facts: Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    title: str
+    about: str
+    plan: str
+    extension: str
+
+
+def rows() -> Iterator[Row]:
+    """Every operation, then every format."""
+    for name, kind in registry().items():
+        known = kind.parameters()[name]
+        extension = max(kind.formats) if issubclass(kind, OutputOption) else "webp"
+        yield Row(title=name, about=known.summary, plan=known.example, extension=extension)
+    for format in FORMATS.values():
+        if format.writable:
+            yield Row(title=f".{format.name}", about=format.media_type, plan="w60" if format.text else "w200", extension=format.name)
+
+
+def sources() -> list[Source]:
+    found = []
+    for title, (name, stand_in) in COLUMNS.items():
+        path = CORPUS / name
+        if not path.exists():
+            path = FOLDER / f"stand-in-{Path(name).name}"
+            stand_in().write_to_file(str(path))
+        found.append(Source(title=title, path=path, facts=probe(path, LIMITS)))
+    return found
+
+
+def cell(row: Row, source: Source, overlay: Path) -> tuple[str, bool]:
+    """Its HTML, and whether it was drawn."""
+    # A still has one page.
+    plan = row.plan if source.facts.animated else row.plan.replace("page2", "page1")
+    try:
+        rendition = drawn(plan, row.extension, source.path, source.facts, overlay=overlay)
+    except (ProgImageError, RuntimeError) as error:
+        return f'<p class="error">{escape(f"{type(error).__name__}: {error}")}</p>', False
+    width, height = rendition.size
+    name = f"{row.title.strip('.')}-{source.title.replace(' ', '-')}.{row.extension}".lower()
+    (FOLDER / name).write_bytes(rendition.data)
+    link = f'<a href="{name}">{width} x {height}, {len(rendition.data):,} bytes</a>'
+    return f"{_shown(rendition, name)}<br>{link}", True
+
+
+def _shown(rendition: Rendition, name: str) -> str:
+    if rendition.format == "html":
+        return f'<iframe src="{name}" sandbox title="{name}"></iframe>'
+    if FORMATS[rendition.format].text:
+        return f"<pre>{_coloured(rendition.data.decode())}</pre>"
+    if rendition.format in FOREIGN:
+        name += ".png"
+        pyvips.Image.new_from_buffer(rendition.data, "").write_to_file(str(FOLDER / name))
+    width, height = rendition.size
+    return f'<img src="{name}" width="{width}" height="{height}" loading="lazy" alt="">'
+
+
+def _coloured(text: str) -> str:
+    """Terminal colours as HTML."""
+    if "\x1b" not in text:
+        return escape(text)
+    return "".join(_span(found[1], found[2]) for found in COLOURED.finditer("\x1b[0m" + text))
+
+
+def _span(codes: str, text: str) -> str:
+    colours = re.findall(r"([34]8);2;(\d+);(\d+);(\d+)", codes)
+    style = ";".join(f"{'color' if layer == '38' else 'background'}:rgb({r},{g},{b})" for layer, r, g, b in colours)
+    return f'<span style="{style}">{escape(text)}</span>' if style else escape(text)
+
+
+def page(found: list[Source], overlay: Path) -> tuple[str, int]:
+    """The sheet, and how many of its cells could not be drawn."""
+    sections, failed = [], 0
+    for row in rows():
+        figures = []
+        for source in found:
+            html, fine = cell(row, source, overlay)
+            failed += not fine
+            figures.append(f"<figure>{html}<figcaption>{escape(source.title)}</figcaption></figure>")
+        head = f"<h2>{escape(row.title)}</h2><p>{escape(row.about)}: <code>{escape(row.plan)}.{row.extension}</code></p>"
+        sections.append(f"<section>{head}<div>{''.join(figures)}</div></section>")
+        print(row.title, end=" ", flush=True)
+    verdict = f"{failed} cells could not be drawn." if failed else "Every cell was drawn."
+    template = Template(Path(__file__).with_name("gallery.html").read_text())
+    return template.substitute(verdict=verdict, sections="\n".join(sections)), failed
+
+
+async def photograph() -> None:
+    """The page as a picture, as wide as a desk's screen and as a phone's."""
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for name, width in (("gallery.png", WIDE), ("gallery-phone.png", PHONE)):
+            tab = await browser.new_page(viewport={"width": width, "height": 900})
+            await tab.goto((FOLDER / "index.html").as_uri())
+            await tab.evaluate("for (const picture of document.images) picture.loading = 'eager'")
+            await tab.wait_for_function("[...document.images].every(picture => picture.complete)")
+            await tab.screenshot(path=FOLDER / name, full_page=True)
+        await browser.close()
+
+
+def main() -> int:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    overlay = FOLDER / "badge.png"
+    art(BADGE).write_to_file(str(overlay))
+    html, failed = page(sources(), overlay)
+    (FOLDER / "index.html").write_text(html)
+    print(f"\n{FOLDER.relative_to(ROOT)}/index.html: {failed} cells failed")
+    asyncio.run(photograph())
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
