@@ -139,8 +139,9 @@ def test_progressive_pictures_are_interlaced_and_others_are_not(studio: Studio, 
 def test_a_palette_makes_a_smaller_picture_of_nearly_the_same_colours(studio: Studio, source: Any) -> None:
     picture = opened(studio, "palette", "png", encoded(source))
     plain = opened(studio, "_", "png", encoded(source))
-    assert (picture.get("palette"), picture.bands, picture.width) == (1, plain.bands, plain.width)
-    assert near(tuple(picture(10, 10)), tuple(plain(10, 10)), 6)
+    assert (picture.get("palette"), picture.hasalpha(), picture.width) == (1, plain.hasalpha(), plain.width)
+    # A grey PNG that comes back as it was has one band.
+    assert near(tuple(picture.colourspace("srgb")(10, 10)), tuple(plain.colourspace("srgb")(10, 10)), 6)
 
 
 def test_a_palette_of_a_photo_like_picture_saves_bytes(studio: Studio) -> None:
