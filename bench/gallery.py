@@ -31,7 +31,7 @@ FOLDER = ROOT / "build" / "gallery"
 # Title of the column: the picture of the corpus, and what stands in where there is no corpus.
 COLUMNS: Mapping[str, tuple[str, Callable[[], Any]]] = {
     "JPEG": ("photos/husky-progressive-960x640.jpg", vase),
-    "PNG with alpha": ("alpha/bird-576x384.png", cut_out),
+    "PNG with alpha": ("alpha/gopher-exif6-1634x2224.png", cut_out),
     "moving GIF": ("gif/anim-cat-20-frames-320x143.gif", falling),
     "16-bit PNG": ("png/flag-nl-16bit-900x600.png", lambda: vase().colourspace("rgb16")),
     "CMYK JPEG": ("icc/cmyk-swop-500x333.jpg", lambda: vase().colourspace("cmyk")),
@@ -96,7 +96,7 @@ def cell(row: Row, source: Source, overlay: Path) -> tuple[str, bool]:
 
 def _shown(rendition: Rendition, name: str) -> str:
     if rendition.format == "html":
-        return f'<iframe src="{name}" sandbox title="{name}"></iframe>'
+        return f'<iframe srcdoc="{escape(rendition.data.decode())}" sandbox title="{name}"></iframe>'
     if FORMATS[rendition.format].text:
         return f"<pre>{_coloured(rendition.data.decode())}</pre>"
     if rendition.format in FOREIGN:
@@ -145,7 +145,10 @@ async def photograph() -> None:
             await tab.goto((FOLDER / "index.html").as_uri())
             await tab.evaluate("for (const picture of document.images) picture.loading = 'eager'")
             await tab.wait_for_function("[...document.images].every(picture => picture.complete)")
-            await tab.screenshot(path=FOLDER / name, full_page=True)
+            # Frames are drawn where they are seen.
+            await tab.set_viewport_size({"width": width, "height": await tab.evaluate("document.documentElement.scrollHeight")})
+            await tab.wait_for_timeout(500)
+            await tab.screenshot(path=FOLDER / name)
         await browser.close()
 
 

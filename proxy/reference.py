@@ -6,6 +6,7 @@ from itertools import groupby
 from proxy.errors import ANSWERS, problem_type
 from proxy.handlers.transforms import operations
 from proxy.settings import Settings, accepted, default, variable
+from transforms.formats import FORMATS, Format
 
 SETTINGS_HEAD = """\
 # Settings
@@ -43,6 +44,16 @@ Made from `transforms/operations/` by `make docs`; do not edit.
 |---|---|---|---|---|
 """
 
+FORMATS_HEAD = """
+## Formats
+
+What ProgImage knows; which of them this server's libvips can handle, and which are accepted as uploads, is told by `GET /transforms`. The
+extension `auto` stands for the best that the client names in `Accept`.
+
+| extension | media type | read | written | transparency written | animation written | default of `q` |
+|---|---|---|---|---|---|---|
+"""
+
 
 def settings_page() -> str:
     rows = (
@@ -68,7 +79,14 @@ def transforms_page() -> str:
         f"| ![](operations/{known.name}.webp) | `{known.name}` | {known.summary} | {known.expected} | `{known.example}` |\n"
         for known in operations()
     )
-    return TRANSFORMS_HEAD + "".join(rows)
+    return TRANSFORMS_HEAD + "".join(rows) + FORMATS_HEAD + "".join(map(_format_row, FORMATS.values()))
+
+
+def _format_row(known: Format) -> str:
+    extensions = ", ".join(f"`{extension}`" for extension in (known.name, *known.aliases))
+    cells = (bool(known.loaders), known.writable, known.writable and known.alpha, known.writable and known.animation)
+    told = " | ".join("yes" if cell else "" for cell in cells)
+    return f"| {extensions} | {known.media_type} | {told} | {known.quality or ''} |\n"
 
 
 # File name in docs/ -> what makes it.
