@@ -13,7 +13,7 @@ BIN := .venv/bin
 # --inexact keeps uv itself, which pip put there, and the tools of `make test` when `make run` syncs.
 SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --inexact --python $(BIN)/python
 
-.PHONY: help run test check bench docs gallery format clean system-packages
+.PHONY: help run test check soak bench docs gallery format clean system-packages
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: .venv/.synced-dev  ## lint, types, layers, dead links, generated pages
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_links.py
 	$(BIN)/python scripts/docs.py --check
+
+soak: .venv/.synced-dev  ## 10,000 damaged pictures and every bomb, beside normal work
+	$(BIN)/python -m bench.soak $(ARGS)
 
 bench: .venv/.synced-dev  ## print throughput beside what libvips, Starlette and nginx alone reach here
 	scripts/system-packages nginx wrk curl

@@ -1,0 +1,122 @@
+"""`make soak`: what takes too long for the suite. Exits with 1 when a promise was broken, and says which.
+
+First thousands of mutated pictures: nothing but children may crash, and each crash is told. Then every hostile file of the corpus, refused
+within 100 ms of CPU or stopped within the deadlines, while a normal picture beside it takes at most twice as long as when it is quiet.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from tests.photos import photo
+from tests.pictures import CORPUS
+from tests.safety.judge import judged, made
+from tests.safety.mutations import LIMITS, fates
+from transforms.engine import prepare
+from transforms.errors import DecoderCrashed, ProgImageError, RenderTimeout
+from transforms.limits import Limits
+from transforms.pool import RenderPool
+
+BATCH = 50
+# The wall, and what pebble needs to see that it was passed.
+WALL = 8.0 + 0.5
+CPU = 0.1
+SLOWER = 2.0
+QUIET_ROUNDS = 25
+HOSTILE = ("bombs", "broken", "svg")
+
+
+async def mutate(count: int) -> list[str]:
+    """The seeds at which something broke."""
+    pool = RenderPool(workers=2, queue=count, wait=3600, soft=60, deadline=3600, prepare=partial(prepare, LIMITS.accepted))
+    fate, broken, began = Counter[str](), list[str](), time.monotonic()
+
+    async def run(seeds: range) -> None:
+        try:
+            fate.update(await pool.run(fates, seeds))
+        except DecoderCrashed:
+            if len(seeds) > 1:
+                await asyncio.gather(*(run(range(seed, seed + 1)) for seed in seeds))
+            else:
+                fate["a child crashed"] += 1
+                broken.append(f"a child crashed on mutated({seeds.start})")
+        except Exception as error:  # noqa: BLE001  # the report of a soak: all of them are wanted
+            broken.append(f"{error!r} {getattr(error, '__notes__', seeds)}")
+        done = fate.total()
+        if done % 1000 < len(seeds):
+            print(f"{done} of {count} mutated pictures in {time.monotonic() - began:.0f} s: {dict(fate)}", flush=True)
+
+    await asyncio.gather(*(run(range(at, min(at + BATCH, count))) for at in range(0, count, BATCH)))
+    await pool.close()
+    return broken
+
+
+async def bomb(folder: Path) -> list[str]:
+    """The hostile files that kept less than was promised."""
+    limits, broken = Limits(), list[str]()
+    (normal := folder / "normal.jpg").write_bytes(photo(1200, 833))
+    pool = RenderPool(workers=2, wait=60, prepare=partial(prepare, limits.accepted))
+    await pool.warm_up()
+
+    async def renders(seconds: list[float], busy: "asyncio.Task[str] | None" = None) -> None:
+        while len(seconds) < QUIET_ROUNDS if busy is None else not busy.done():
+            began = time.monotonic()
+            await pool.run(made, normal, limits, "w512", "webp")
+            seconds.append(time.monotonic() - began)
+
+    async def hostile(path: Path) -> str:
+        began = time.monotonic()
+        try:
+            verdict = await pool.run(judged, path, limits)
+            how = f"{verdict.error or 'taken'} for {verdict.cpu * 1000:.0f} ms of CPU"
+            if verdict.error in ("unsupported-format", "limit-exceeded") and verdict.cpu > CPU:
+                broken.append(f"{path.name}: {how}, more than {CPU} s")
+        except (RenderTimeout, DecoderCrashed, MemoryError) as error:
+            how = f"{type(error).__name__} after {time.monotonic() - began:.1f} s"
+        if time.monotonic() - began > WALL:
+            broken.append(f"{path.name}: {how}, {time.monotonic() - began:.1f} s")
+        return how
+
+    # Loaders and encoders cost more the first time.
+    await asyncio.gather(renders([]), renders([]))
+    quiet, beside = list[float](), list[float]()
+    await renders(quiet)
+    for path in (path for name in HOSTILE for path in sorted((CORPUS / name).glob("*"))):
+        await renders(beside, busy := asyncio.create_task(hostile(path)))
+        print(f"{path.parent.name}/{path.name}: {busy.result()}", flush=True)
+    await pool.close()
+    if beside:
+        ratio = median(beside) / median(quiet)
+        print(
+            f"a normal picture took {median(quiet) * 1000:.0f} ms alone, and beside those {ratio:.2f} times as long ({len(beside)} renders)"
+        )
+        if ratio > SLOWER:
+            broken.append(f"a normal picture took {ratio:.2f} times as long beside hostile ones")
+    return broken
+
+
+async def soak(count: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [*await mutate(count), *await bomb(Path(folder))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000, help="mutated pictures")
+    try:
+        broken = asyncio.run(soak(parser.parse_args().count))
+    except ProgImageError as error:
+        broken = [repr(error)]
+    for line in broken:
+        print("BROKEN", line)
+    sys.exit(bool(broken))
+
+
+if __name__ == "__main__":
+    main()
