@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 SAVE: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True}),
+    "jpg": ("jpegsave_buffer", {"Q": 80, "optimize_coding": True, "quant_table": 2}),
     "webp": ("webpsave_buffer", {"Q": 80, "effort": 4}),
-    "avif": ("heifsave_buffer", {"Q": 50, "effort": 2, "compression": "av1", "bitdepth": 8}),
+    "avif": ("heifsave_buffer", {"Q": 58, "effort": 2, "compression": "av1", "bitdepth": 8}),
 }
 
 

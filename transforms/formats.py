@@ -39,7 +39,7 @@ FORMATS = {
         Format(name="jpg", aliases=("jpeg",), media_type="image/jpeg", alpha=False, quality=80, loaders=("jpegload", "uhdrload")),
         Format(name="png", media_type="image/png", loaders=("pngload",)),
         Format(name="webp", media_type="image/webp", animation=True, quality=80, loaders=("webpload",)),
-        Format(name="avif", media_type="image/avif", quality=50, loaders=("heifload",)),
+        Format(name="avif", media_type="image/avif", quality=58, loaders=("heifload",)),
         Format(name="gif", media_type="image/gif", animation=True, loaders=("gifload",)),
         Format(name="tiff", aliases=("tif",), media_type="image/tiff", loaders=("tiffload",)),
         Format(name="svg", media_type="image/svg+xml", loaders=("svgload",), inline_safe=False, writable=False),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyvips
 
+from transforms.engine.afford import affordable
 from transforms.engine.metadata import keep, labelled
 from transforms.engine.search import Encode, fitting, good_enough, sampled
 from transforms.errors import ImpossibleOutput
@@ -17,6 +18,7 @@ from transforms.operations.maxbytes import MaxBytes
 from transforms.operations.quality import AUTO, HIGHEST, Quality
 from transforms.params import WHITE
 from transforms.plan import Plan, save_options
+from transforms.watch import watched
 
 SAVERS: Mapping[str, str] = {
     "jpg": "jpegsave_buffer",
@@ -26,10 +28,11 @@ SAVERS: Mapping[str, str] = {
     "gif": "gifsave_buffer",
     "tiff": "tiffsave_buffer",
 }
+# Figures are in docs/decisions/0008-encoder-defaults.md. A libvips whose JPEG library has one quantization table only ignores the choice.
 # Progressive JPEG is left to the plan: on five photos it saved -12 to 4 %, and decoding large ones again took 3 to 11 times as long.
 # All PNG filters: two photos got 37 and 44 % smaller than with none, a screenshot 11 % larger, and encoding took twice as long (0.08 s).
 SAVE_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "jpg": {"optimize_coding": True},
+    "jpg": {"optimize_coding": True, "quant_table": 2},
     "png": {"compression": 6, "filter": "all"},
     "webp": {"effort": 4},
     "avif": {"compression": "av1", "bitdepth": 8},
@@ -52,6 +55,8 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
     options.update(save_options(plan))
     if output.name == "avif":
         options["effort"] = avif_effort(size, chosen)
+    encodes = WHOLE_ENCODES if chosen.get(MaxBytes).maxbytes is not None else 1
+    options = affordable(output.name, options, image.width * image.height * encodes)
 
     def save(picture: Image, quality: int) -> bytes:
         data: bytes = pyvips.Operation.call(SAVERS[output.name], picture, **(options | {"Q": quality} if "Q" in options else options))
@@ -59,7 +64,7 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
 
     if chosen.get(Quality).q != AUTO and chosen.get(MaxBytes).maxbytes is None:
         return save(image, options.get("Q", 0))
-    return _found(image.copy_memory(), plan, save, options["Q"])
+    return _found(watched(image.copy_memory()), plan, save, options["Q"])
 
 
 def _found(image: Image, plan: Plan, save: Encode, default: int) -> bytes:
