@@ -1,6 +1,8 @@
 """What every operation promises of the pixels, on every kind of picture: exact sizes, and transparency that is foreseen."""
 
 import math
+import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 import pyvips
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from bench.drawing import LIMITS, drawn, resolved
@@ -22,8 +24,10 @@ from tests.transforms.spellings import (
     pixel_names,
     plans,
     small,
+    some,
     text_of,
     tokens_of,
+    value_of,
 )
 from transforms.engine import probe
 from transforms.errors import ImpossibleOutput, PlanError
@@ -31,7 +35,8 @@ from transforms.formats import FORMATS
 from transforms.geometry import Size
 from transforms.grammar import parse
 from transforms.limits import Limits
-from transforms.operation import Stage
+from transforms.operation import Operation, Stage, first_rank, registry, stage_text
+from transforms.plan import simplified
 from transforms.values import Facts, Rendition
 
 # Results beyond it are refused: small pictures prove the same.
@@ -198,6 +203,45 @@ def test_what_is_dropped_would_have_changed_no_pixel(studio: Studio, name: str) 
                     if operation.resolved(size, stage) is None:
                         (after,) = operation.apply([picture], size, stage)
                         assert pixels_of(after) == pixels_of(picture), token
+
+
+def run(stage: Stage, picture: Any, size: Size) -> Any:
+    """The picture after the operations of a stage, none of which is left out but what comes down to nothing on this size."""
+    resolved, at = [], size
+    for operation in stage.operations:
+        if (found := operation.resolved(at, stage)) is not None:
+            resolved.append(found)
+            at = found.output_size(at, stage)
+    frames, ready = [picture], Stage(tuple(resolved), interpolate=pyvips.Interpolate.new("bicubic"))
+    for operation in resolved:
+        frames, size = operation.apply(frames, size, ready), operation.output_size(size, ready)
+    return frames[0]
+
+
+def stage_of(tokens: Sequence[str]) -> Stage:
+    """As they were written, with all that the parser would drop."""
+    values = defaultdict[type[Operation], dict[str, object]](dict)
+    for token in tokens:
+        name = re.match("[a-z]+", token)[0]  # type: ignore[index]  # a token begins with letters
+        values[registry()[name]][name] = value_of(name, token)
+    return Stage(tuple(sorted((kind(**arguments) for kind, arguments in values.items()), key=first_rank)))
+
+
+@given(width=sides, height=sides, tokens=some([name for name in pixel_names() if not measured(name)], 4, tiny=True), jpeg=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_what_the_text_alone_shows_to_be_nothing_is_nothing(width: int, height: int, tokens: tuple[str, ...], jpeg: bool) -> None:
+    """Drop a setting that somebody looks at, a background say, and the picture changes."""
+    stage, picture, size = stage_of(tokens), holes(width, height), Size(width, height)
+    if any(operation.images() for operation in stage.operations):
+        reject()
+    simpler = simplified(stage, FORMATS["jpg" if jpeg else "png"])
+    try:
+        whole, less = run(stage, picture, size), run(simpler, picture, size)
+    except ImpossibleOutput:
+        return
+    if jpeg:
+        whole, less = (seen.flatten(background=255) if seen.hasalpha() else seen for seen in (whole, less))
+    assert pixels_of(whole) == pixels_of(less), (tokens, str(stage_text(simpler.operations)))
 
 
 @pytest.mark.parametrize("name", pixel_names())
