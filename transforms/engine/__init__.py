@@ -194,7 +194,7 @@ def _frames(plan: Plan, facts: Facts, load: Callable[[Size], Image], images: Map
     loaded = loading(plan, facts)
     image = load(loaded.size)
     if not loaded.steps and not plan.seen(facts).animated:
-        return [image]
+        return [watched(image)]
     # Decoders deliver rows once, from top to bottom; turning or looking for a face wants them in any order.
     image = image.copy_memory()
     frames: Sequence[Image] = [image.crop(0, top, image.width, loaded.size.height) for top in range(0, image.height, loaded.size.height)]

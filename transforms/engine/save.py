@@ -7,7 +7,7 @@ import pyvips
 
 from transforms.engine.afford import affordable
 from transforms.engine.metadata import keep, labelled
-from transforms.engine.search import Encode, fitting, good_enough, sampled
+from transforms.engine.search import MOST_ENCODES, Encode, fitting, good_enough, sampled
 from transforms.errors import ImpossibleOutput
 from transforms.formats import FORMATS
 from transforms.geometry import Size
@@ -55,7 +55,7 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
     options.update(save_options(plan))
     if output.name == "avif":
         options["effort"] = avif_effort(size, chosen)
-    encodes = WHOLE_ENCODES if chosen.get(MaxBytes).maxbytes is not None else 1
+    encodes = MOST_ENCODES if chosen.get(MaxBytes).maxbytes is not None else 1
     options = affordable(output.name, options, image.width * image.height * encodes)
 
     def save(picture: Image, quality: int) -> bytes:
