@@ -84,16 +84,24 @@ def wrk(url: str, seconds: int) -> float:
     return float(found[1])
 
 
+def family(pid: int) -> set[int]:
+    """The process and all of its living descendants."""
+    parents = {int(path.parent.name): int(_field(path, "PPid")) for path in Path("/proc").glob("[0-9]*/status")}
+    found = {pid}
+    while grown := {process for process, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found
+
+
 def peak_megabytes(pid: int) -> float:
-    """The most memory that the process and each of its living descendants ever held, summed; shared pages count once for each."""
-    status = {int(path.parent.name): path.read_text() for path in Path("/proc").glob("[0-9]*/status")}
-    parents = {process: int(_field(text, "PPid")) for process, text in status.items()}
-    family = {pid}
-    while grown := {process for process, parent in parents.items() if parent in family} - family:
-        family |= grown
-    return sum(int(_field(status[process], "VmHWM") or 0) for process in family) / 1024
+    """The most memory that each of the family ever held, summed; shared pages count once for each."""
+    return sum(int(_field(Path(f"/proc/{process}/status"), "VmHWM")) for process in family(pid)) / 1024
 
 
-def _field(status: str, name: str) -> str:
-    found = re.search(rf"^{name}:\s+(\d+)", status, re.MULTILINE)
-    return found[1] if found else ""
+def _field(status: Path, name: str) -> str:
+    """0 for a process that has just ended, or has no such field."""
+    try:
+        found = re.search(rf"^{name}:\s+(\d+)", status.read_text(), re.MULTILINE)
+    except OSError:
+        return "0"
+    return found[1] if found else "0"

@@ -1,14 +1,16 @@
 """Variants that were never built before: from originals, from mezzanines, beside a plain libvips loop and beside thumbor."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.clients import CORES, fetch_all, stored, warmed
+from bench.clients import CORES, family, fetch_all, stored, warmed
 from tests.deployments import progimage_server
 from tests.servers import answers, free_port, running
 
@@ -78,7 +80,12 @@ def thumbor(folder: Path, photos: list[Path]) -> Iterator[Site]:
     program = _thumbor_program()
     command = [program, "--ip", "127.0.0.1", "--port", str(port), "--conf", configuration, "--processes", "2", "--log-level", "error"]
     with running(command, url=url, log=folder / "thumbor.log", ready=lambda: answers(f"{url}/healthcheck")) as server:
+        workers = family(server.pid) - {server.pid}
         yield Site(url, server.pid, [path.name for path in photos])
+    # Its parent goes without them.
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGTERM)
 
 
 def _thumbor_program() -> Path:
