@@ -7,7 +7,8 @@ and 842 MB were the price of a JPEG of 2.6 million empty APP1 segments.
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+# The last of any fill bytes before it: a pattern for all of them would read a row of n of them n times.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _END_OF_IMAGE = b"\xd9"
 START_OF_SCAN = b"\xda"
 

@@ -51,6 +51,12 @@ def test_each_segment_of_a_jpeg_counts() -> None:
     assert len(list(parts(jpeg(), "jpg"))) < 20
 
 
+def test_fill_bytes_are_read_once() -> None:
+    # In time that grew with the square of their number this would take hours.
+    assert list(parts(b"\xff\xd8" + bytes([0xFF]) * 1_000_000 + SCAN, "jpg")) == [START_OF_SCAN]
+    assert list(parts(b"\xff\xd8" + bytes([0xFF]) * 1_000_000, "jpg")) == []
+
+
 @given(st.sampled_from(sorted(WALKS)), st.binary(max_size=60), st.integers(0, 12))
 def test_any_bytes_have_an_end(format: str, data: bytes, limit: int) -> None:
     assert len(list(islice(parts(data, format), limit))) <= limit
