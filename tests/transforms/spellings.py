@@ -86,7 +86,8 @@ def _guesses(name: str) -> Iterator[str]:
 
 def small(token: str) -> bool:
     """Whether it names no number that would make a large picture."""
-    return all(float(number) <= 400 for number in re.findall(r"\d+(?:\.\d+)?", token))
+    numbers = (re.fullmatch(r"[a-z]*(\d+(?:\.\d+)?)", part) for part in token.split("_"))
+    return all(float(number[1]) <= 400 for number in numbers if number)
 
 
 def pixel_names() -> list[str]:
