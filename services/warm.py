@@ -46,9 +46,17 @@ async def _warm(services: Services, image: KnownImage) -> None:
     await _keep(services, image, together, warmed)
     for resolved in wanted:
         if resolved not in together:
-            delivery = await deliver(services, image, resolved)
-            # Also what was stored before: the catalog may have been away then.
-            await record(services, image, resolved, delivery.variant)
+            await _deliver(services, image, resolved)
+
+
+async def _deliver(services: Services, image: KnownImage, resolved: Resolved) -> None:
+    try:
+        delivery = await deliver(services, image, resolved)
+    except ImpossibleOutput as error:
+        log.warning("warm_impossible", image=image.id, plan=str(resolved.plan), reason=str(error))
+        return
+    # Also what was stored before: the catalog may have been away then.
+    await record(services, image, resolved, delivery.variant)
 
 
 async def _wanted(services: Services, image: KnownImage) -> list[Resolved]:
@@ -68,6 +76,9 @@ async def _keep(services: Services, image: KnownImage, resolved: Sequence[Resolv
     if warmed.mezzanine:
         await put_once(services, mezzanine_key(image.id, image.facts), warmed.mezzanine)
     for each, rendition in zip(resolved, warmed.renditions, strict=True):
-        await keep(services, image, each, rendition.data)
+        if rendition is None:
+            log.warning("warm_impossible", image=image.id, plan=str(each.plan))
+        else:
+            await keep(services, image, each, rendition.data)
     await services.catalog.record_placeholders(image.id, warmed.placeholders)
     services.memory.forget(image.id)

@@ -69,8 +69,9 @@ def test_one_decode_yields_mezzanine_variants_and_placeholders(tmp_path: Path) -
     facts = verify(path, LIMITS)
     plans = [parse(text, "webp").resolve(facts).plan for text in ("w256", "w512", "w200,h200,fit_cover")]
     warmed = warm_up(plans, path, facts, LIMITS)
-    assert [rendition.size for rendition in warmed.renditions] == [(256, 171), (512, 341), (200, 200)]
-    for plan, rendition in zip(plans, warmed.renditions, strict=True):
+    renditions = [rendition for rendition in warmed.renditions if rendition]
+    assert [rendition.size for rendition in renditions] == [(256, 171), (512, 341), (200, 200)]
+    for plan, rendition in zip(plans, renditions, strict=True):
         direct = pyvips.Image.new_from_buffer(execute(plan, path, facts, LIMITS).data, "")
         assert psnr(pyvips.Image.new_from_buffer(rendition.data, ""), direct) > 35  # WebP of quality 80 on both sides
     mezzanine = pyvips.Image.new_from_buffer(warmed.mezzanine, "")
@@ -85,7 +86,7 @@ def test_a_small_picture_has_no_mezzanine_and_its_variants_are_those_that_are_ma
     plan = parse("w300", "png").resolve(facts).plan
     warmed = warm_up([plan], path, facts, LIMITS)
     assert warmed.mezzanine == b""
-    assert warmed.renditions[0].data == execute(plan, path, facts, LIMITS).data
+    assert warmed.renditions == [execute(plan, path, facts, LIMITS)]
 
 
 def test_a_mezzanine_stands_upright_and_keeps_transparency(tmp_path: Path) -> None:

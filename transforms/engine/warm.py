@@ -8,6 +8,7 @@ from transforms.engine import rendered
 from transforms.engine.load import decode, translated
 from transforms.engine.original import no_larger
 from transforms.engine.save import encode_mezzanine
+from transforms.errors import ImpossibleOutput
 from transforms.geometry import Size
 from transforms.limits import Limits
 from transforms.operation import Image
@@ -19,10 +20,10 @@ from transforms.values import Facts, Placeholders, Rendition
 
 @dataclass(frozen=True, kw_only=True)
 class Warmed:
-    """`mezzanine` is empty for a picture that needs none; `renditions` are in the order of the plans."""
+    """`mezzanine` is empty for a picture that needs none; `renditions` are in the order of the plans, None for one that is impossible."""
 
     mezzanine: bytes
-    renditions: Sequence[Rendition]
+    renditions: Sequence[Rendition | None]
     placeholders: Placeholders
 
 
@@ -41,7 +42,13 @@ def warm_up(plans: Sequence[Plan], path: Path, facts: Facts, limits: Limits) -> 
     def again(plan: Plan) -> Rendition:
         return rendered(plan, facts, limits, load)
 
-    renditions = [no_larger(again(plan), plan, path, facts, again) for plan in plans]
+    def made(plan: Plan) -> Rendition | None:
+        try:
+            return no_larger(again(plan), plan, path, facts, again)
+        except ImpossibleOutput:
+            return None
+
+    renditions = [made(plan) for plan in plans]
     with translated():
         return Warmed(mezzanine=encode_mezzanine(copy) if size else b"", renditions=renditions, placeholders=placeholders(copy))
 
