@@ -7,7 +7,7 @@ from services.container import Services
 from services.ids import variants_prefix
 from services.makeable import put_once
 from services.quarantine import quarantined
-from services.sources import original_path
+from services.sources import original_path, other_images
 from services.values import KnownImage
 from storage.base import NotStored
 from transforms.engine import measure
@@ -45,8 +45,8 @@ async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str)
     if not known.staged:
         with suppress(NotStored):
             return Box(*json.loads(await services.store.get(key)))
-    async with original_path(services, known) as path, quarantined(services, known.sha256, key):
-        box = await services.pool.run(measure, plan, path, known.facts, services.limits)
+    async with original_path(services, known) as path, other_images(services, plan) as images, quarantined(services, known.sha256, key):
+        box = await services.pool.run(measure, plan, path, known.facts, services.limits, images)
     if not known.staged:
         await put_once(services, key, json.dumps(box).encode())
     return box

@@ -149,7 +149,7 @@ def test_what_comes_out_has_the_size_that_was_foretold(studio: Studio, kind: str
     facts = studio.source(kind, width, height)
     assert facts.size == Size(width, height)
     try:
-        foretold = resolved(text, extension, studio.path, facts, SMALL)
+        foretold = resolved(text, extension, studio.path, facts, SMALL, overlay=studio.overlay)
         rendition = studio.draw(text, extension, facts)
     except (ImpossibleOutput, PlanError) as refused:
         assert str(refused)
@@ -173,7 +173,7 @@ def test_transparency_is_foreseen(studio: Studio, kind: str, width: int, height:
         # GIF is read with a band of opacity, whether anything is transparent or not.
         if shines and not facts.alpha:
             assert parse(text, "auto").transparent(facts), text
-            assert resolved(text, extension, studio.path, facts, SMALL).plan.transparent(facts), text
+            assert resolved(text, extension, studio.path, facts, SMALL, overlay=studio.overlay).plan.transparent(facts), text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -254,6 +254,13 @@ def test_a_setting_that_the_text_shows_to_be_nothing_is_nothing(name: str) -> No
 def test_every_frame_of_an_animation_goes_through_it(studio: Studio, name: str) -> None:
     rendition = studio.draw(example(name), "webp", studio.source("moving webp", 60, 40), LIMITS)
     assert opened(rendition).height == 3 * rendition.size.height
+
+
+@pytest.mark.parametrize("name", [name for name in pixel_names() if measured(name)])
+def test_what_is_measured_sees_the_other_images_that_were_laid_on(studio: Studio, name: str) -> None:
+    facts = studio.source("png", 60, 40)
+    for laid in ("wm", "mask"):
+        assert studio.draw(f"{laid}_{'a' * 26}/{own_token(name)}", "png", facts).data
 
 
 def test_nothing_here_passes_by_refusing_everything(studio: Studio) -> None:

@@ -1,6 +1,6 @@
 """From a file to a rendition. Runs in the children of a RenderPool, prepared by `prepare`.
 
-Only this file and its neighbours load.py (decoding) and save.py (encoding) know libvips.
+This package alone knows libvips.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -147,16 +147,17 @@ def rendered(
     return Rendition(data=data, size=grid(size) if output.text else size, format=plan.format)
 
 
-def measure(plan: Plan, path: Path, facts: Facts, limits: Limits) -> Box:
-    """What the last operation of a resolved plan, one that must be measured, stands for on this picture."""
+def measure(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mapping[str, Path] | None = None) -> Box:
+    """What the last operation of a resolved plan, one that must be measured, stands for on this picture; the rest as in `execute`."""
     *before, last = plan.stages
     (operation,) = last.operations
     assert isinstance(operation, Measured)
     first = replace(plan, stages=tuple(before))
     seen = first.seen(facts)
     _checked_size(list(pipeline(first, facts)), seen, FORMATS["png"], limits)
+    overlays = {image: _Overlay(path=file, limits=limits, icc=SRGB) for image, file in (images or {}).items()}
     with translated():
-        return operation.measure(_frames(first, facts, lambda size: decode(path, seen, size, first.source), {}))
+        return operation.measure(_frames(first, facts, lambda size: decode(path, seen, size, first.source), overlays))
 
 
 @dataclass(frozen=True, kw_only=True)
