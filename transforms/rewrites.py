@@ -80,9 +80,7 @@ def unmeasured(plan: Plan) -> Plan | None:
 
 def with_box(plan: Plan, box: Box) -> Plan:
     """The plan with what was found instead of the first operation that had to be measured."""
-    at, stage = next((at, stage) for at, stage in enumerate(plan.stages) if _measured(stage))
-    measured = _measured(stage)
-    assert measured is not None
+    at, stage, measured = next((at, stage, first) for at, stage in enumerate(plan.stages) if (first := _measured(stage)))
     rest = Stage(tuple(operation for operation in stage.operations if operation is not measured))
     found = (Stage((measured.found(box),)), *([rest] if rest.operations else []))
     return replace(plan, stages=(*plan.stages[:at], *found, *plan.stages[at + 1 :]))

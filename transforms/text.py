@@ -18,9 +18,6 @@ from transforms.operations._bands import LEVELS, WHITEST, alpha_of, luma
 from transforms.operations.charset import ASCII, BLOCKS, BRAILLE, Charset
 from transforms.plan import Plan
 
-# What stands for a picture where somebody wants plain text.
-PLAIN = Plan(format="txt")
-
 # How much of its cell a glyph covers, in percent, in DejaVu Sans Mono at 64 pixels (drawn by libvips, against U+2588).
 DENSITY = dict(zip(" .:;*+=csoXA#@", (0, 2.5, 5.0, 6.7, 9.1, 10.7, 11.7, 12.3, 14.3, 17.0, 19.1, 20.6, 23.1, 26.4), strict=True))
 # The quarters of a cell, row by row from the left, and the shades, as shares of white in each quarter.

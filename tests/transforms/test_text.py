@@ -22,7 +22,7 @@ from transforms.grammar import parse
 from transforms.limits import Limits
 from transforms.operations.charset import ASCII, BLOCKS, BRAILLE
 from transforms.rewrites import unmeasured
-from transforms.text import DENSITY, PLAIN
+from transforms.text import DENSITY
 from transforms.values import Facts, Rendition
 
 LIMITS = Limits()
@@ -329,10 +329,6 @@ def test_a_border_is_looked_for_in_the_columns_that_are_cut() -> None:
         pending = unmeasured(parse("w80/trim", extension))
         assert pending is not None
         assert pending.resolve(small, "png").size == size
-
-
-def test_plain_text_is_the_plan_that_says_nothing() -> None:
-    assert parse("_", "txt") == PLAIN
 
 
 OPERATION = st.sampled_from(

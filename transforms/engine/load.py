@@ -17,7 +17,6 @@ from transforms.geometry import Size
 from transforms.limits import Header, Limits
 from transforms.operation import Image, SourceOption
 from transforms.operations.icc import KEEP, P3, SRGB
-from transforms.operations.orient import Orient
 from transforms.values import Facts
 from transforms.watch import watched
 
@@ -33,7 +32,7 @@ def decode(path: Path, facts: Facts, size: Size, source: Sequence[SourceOption] 
     """
     options: dict[str, Any] = {"height": size.height, "size": "force"}
     # Without a turn left to make, the loader must not make the one that the file asks for.
-    if any(isinstance(option, Orient) for option in source):
+    if facts.orientation == 1:
         options["no_rotate"] = True
     file = opened(path, facts.format)
     if profile := _output_profile(file, icc):
