@@ -2,8 +2,9 @@
 
 `H` is refused by what its header says: at most 100 ms of CPU and 32 MiB in the child. `D` may be decoded: at most 5 s of CPU, 512 MiB.
 
-Elsewhere: 15 (remote pictures are off), 21 to 24 (make soak and bench/fullsize.py), 31 (plans), 36 (test_mutated.py), 39, 43 and 55 (names
-and headers, in tests/e2e), 50 (tests/transforms/test_metadata.py), 57 and 58 (tests/transforms/test_pool.py, test_quarantine.py).
+Elsewhere: 15 (remote pictures are off), 21, 23 and 24 (test_costly_plans.py), 22 (a load, not a file), 31 (plans), 36 (test_mutated.py),
+39, 43 and 55 (names and headers, in tests/e2e), 50 (tests/transforms/test_metadata.py), 57 and 58 (tests/transforms/test_pool.py,
+test_quarantine.py).
 Not so here: 5, libvips takes the frame's size for the picture's; 16, what libvips does not keep costs little and is not refused.
 """
 
