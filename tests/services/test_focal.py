@@ -1,19 +1,15 @@
 """A focal point is true in the catalog and in the store, whoever else changes the image at that moment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from catalog.errors import CatalogError, NotFound
-from proxy.settings import Settings
-from proxy.wiring import build
 from services import known
 from services.commit import commit_images
 from services.container import Services
-from services.embedded import EmbeddedRedis
 from services.erase import delete_image
 from services.focal import set_focal
 from services.ids import facts_key
@@ -26,20 +22,6 @@ from transforms.operations.gravity import Point
 pytestmark = pytest.mark.anyio
 
 POINTS = [Point(Decimal(n).scaleb(-2), Decimal("0.5")) for n in range(8)]
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    server = EmbeddedRedis(tmp_path, maxmemory=256 * 1024**2)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def services(tmp_path: Path, redis: EmbeddedRedis) -> AsyncIterator[Services]:
-    async with build(Settings(data=tmp_path, redis_url=redis.url)) as built:
-        yield built
 
 
 @pytest.fixture

@@ -1,20 +1,16 @@
 """What a crash cut off is taken up again: commits, deletions, messages."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import anyio
 import pytest
 
 from catalog.records import Original, ProductDraft, new_product_id
-from proxy.settings import Settings
-from proxy.wiring import build
 from services import relay
 from services.commit import commit_images
 from services.container import Services
-from services.embedded import EmbeddedRedis
 from services.ids import original_key
 from services.stage import Upload, stage
 from storage.base import NotStored
@@ -23,19 +19,9 @@ from tests.photos import photo
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    server = EmbeddedRedis(tmp_path, maxmemory=256 * 1024**2)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def services(tmp_path: Path, redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "GRACE", timedelta())
-    async with build(Settings(data=tmp_path, redis_url=redis.url)) as built:
-        yield built
 
 
 async def staged(services: Services) -> Upload:

@@ -1,6 +1,6 @@
 """Warming makes what it can of a picture, and is done with it then."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,6 @@ pytestmark = pytest.mark.anyio
 
 # The first and the last fit into no byte; one is made from the copy of the picture, the other from its original.
 WARM = "w32,maxbytes1.webp,w16.webp,w8,maxbytes1,meta_all.jpg,w8.png"
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    server = EmbeddedRedis(tmp_path, maxmemory=256 * 1024**2)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
