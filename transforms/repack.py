@@ -11,14 +11,17 @@ from transforms.formats import gif_palette_bytes
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-WEBP_KEPT = {b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"}
+WEBP_PIXELS = {b"ALPH", b"VP8 ", b"VP8L"}
+WEBP_KEPT = WEBP_PIXELS | {b"VP8X", b"ANIM", b"ANMF"}
+# What a frame says of its place and time, before chunks of its own.
+WEBP_FRAME_HEAD = 16
 # The flags of an extended WebP that stay: that there is transparency, and that it moves.
 WEBP_FLAGS = 0x10 | 0x02
 # Colours that mean something else without what these say.
 PNG_COLOURS, WEBP_COLOURS = {b"iCCP", b"cICP"}, {b"ICCP"}
 GIF_IMAGE, GIF_EXTENSION = b",!"
-# Extensions that stay: time and transparency of a frame, and how often all are shown.
-GIF_KEPT = (b"!\xf9", b"!\xff\x0bNETSCAPE2.0", b"!\xff\x0bANIMEXTS1.0")
+# Extensions that stay: time and transparency of a frame, and how often all are shown; and how many bytes say that.
+GIF_KEPT = {b"!\xf9\x04": 7, b"!\xff\x0bNETSCAPE2.0\x03\x01": 18, b"!\xff\x0bANIMEXTS1.0\x03\x01": 18}
 
 
 def repacked(data: bytes, format: str) -> bytes | None:
@@ -47,19 +50,29 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _webp(data: bytes) -> bytes | None:
-    parts, at = [], 12
-    end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    while at + 8 <= end:
-        kind, start = data[at : at + 4], at
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8 + length + length % 2
-        if kind in WEBP_COLOURS:
-            return None
-        if kind in WEBP_KEPT:
-            chunk = data[start:at].ljust(at - start, b"\0")
-            parts.append(chunk[:8] + bytes(flags & WEBP_FLAGS for flags in chunk[8:9]) + chunk[9:] if kind == b"VP8X" else chunk)
-    body = b"WEBP" + b"".join(parts)
+    chunks = list(_webp_chunks(data[12 : 8 + int.from_bytes(data[4:8], "little")]))
+    if any(kind in WEBP_COLOURS for kind, _ in chunks):
+        return None
+    body = b"WEBP" + b"".join(_webp_chunk(kind, content) for kind, content in chunks if kind in WEBP_KEPT)
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each."""
+    at = 0
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], data[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+
+
+def _webp_chunk(kind: bytes, content: bytes) -> bytes:
+    if kind == b"VP8X":
+        content = bytes(flags & WEBP_FLAGS for flags in content[:1]) + content[1:]
+    if kind == b"ANMF":
+        pixels = (_webp_chunk(*chunk) for chunk in _webp_chunks(content[WEBP_FRAME_HEAD:]) if chunk[0] in WEBP_PIXELS)
+        content = content[:WEBP_FRAME_HEAD] + b"".join(pixels)
+    return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
 
 def _gif(data: bytes) -> bytes | None:
@@ -74,8 +87,7 @@ def _gif(data: bytes) -> bytes | None:
             parts.append(data[start:at])
             continue
         at = _blocks_end(data, at + 2)
-        if data.startswith(GIF_KEPT, start):
-            parts.append(data[start:at])
+        parts += [data[start : start + length] + b"\0" for beginning, length in GIF_KEPT.items() if data.startswith(beginning, start)]
     return b"".join(parts) + b";"
 
 
