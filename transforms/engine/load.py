@@ -1,4 +1,4 @@
-"""Decoding: from a file to facts and to pixels. One of the few files that know libvips.
+"""Decoding: from a file to facts and to pixels.
 
 libvips' errors become ours here: whatever it cannot open or decode to the end is a BrokenImage, its own words are the cause.
 """

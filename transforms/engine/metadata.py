@@ -1,4 +1,4 @@
-"""Which metadata of an original goes into a rendition. One of the few files that know libvips.
+"""Which metadata of an original goes into a rendition.
 
 Nothing opaque is passed on: EXIF is written anew from the tags that libvips knows by name, of the picture and of its exposure. So GPS,
 maker notes (which hold positions and previews), the embedded thumbnail (which shows what a crop removed) and unknown tags stay

@@ -1,4 +1,4 @@
-"""What is asked for unchanged never has more bytes than the original. One of the few files that know libvips."""
+"""What is asked for unchanged never has more bytes than the original."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Shrink-on-load where libvips' own thumbnail is not exact. One of the few files that know libvips.
+"""Shrink-on-load where libvips' own thumbnail is not exact.
 
 Its JPEG decoder leaves off the last columns of a picture whose width is no multiple of the shrink, and all of the rest is drawn out over
 them; its WebP decoder shrinks to the very size that is wanted, without the better filter of the last step. Measured on photos against

@@ -1,4 +1,4 @@
-"""Warming: what one decode of an original yields. One of the few files that know libvips."""
+"""Warming: what one decode of an original yields."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
