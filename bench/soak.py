@@ -29,6 +29,8 @@ WALL = 8.0 + 0.5
 CPU = 0.1
 SLOWER = 2.0
 QUIET_ROUNDS = 25
+# As a server has them by default.
+LIMITS_OF_USERS = Limits()
 HOSTILE = ("bombs", "broken", "svg")
 
 
@@ -59,46 +61,50 @@ async def mutate(count: int) -> list[str]:
 
 async def bomb(folder: Path) -> list[str]:
     """The hostile files that kept less than was promised."""
-    limits, broken = Limits(), list[str]()
     (normal := folder / "normal.jpg").write_bytes(photo(1200, 833))
-    pool = RenderPool(workers=2, wait=60, prepare=partial(prepare, limits.accepted))
+    pool = RenderPool(workers=2, wait=60, prepare=partial(prepare, LIMITS_OF_USERS.accepted))
     await pool.warm_up()
-
-    async def renders(seconds: list[float], busy: "asyncio.Task[str] | None" = None) -> None:
-        while len(seconds) < QUIET_ROUNDS if busy is None else not busy.done():
-            began = time.monotonic()
-            await pool.run(made, normal, limits, "w512", "webp")
-            seconds.append(time.monotonic() - began)
-
-    async def hostile(path: Path) -> str:
-        began = time.monotonic()
-        try:
-            verdict = await pool.run(judged, path, limits)
-            how = f"{verdict.error or 'taken'} for {verdict.cpu * 1000:.0f} ms of CPU"
-            if verdict.error in ("unsupported-format", "limit-exceeded") and verdict.cpu > CPU:
-                broken.append(f"{path.name}: {how}, more than {CPU} s")
-        except (RenderTimeout, DecoderCrashed, MemoryError) as error:
-            how = f"{type(error).__name__} after {time.monotonic() - began:.1f} s"
-        if time.monotonic() - began > WALL:
-            broken.append(f"{path.name}: {how}, {time.monotonic() - began:.1f} s")
-        return how
-
     # Loaders and encoders cost more the first time.
-    await asyncio.gather(renders([]), renders([]))
-    quiet, beside = list[float](), list[float]()
-    await renders(quiet)
+    await asyncio.gather(*(renders(pool, normal, []) for _ in range(2)))
+    quiet, beside, broken = list[float](), list[float](), list[str]()
+    await renders(pool, normal, quiet)
     for path in (path for name in HOSTILE for path in sorted((CORPUS / name).glob("*"))):
-        await renders(beside, busy := asyncio.create_task(hostile(path)))
+        await renders(pool, normal, beside, busy := asyncio.create_task(hostile(pool, path, broken)))
         print(f"{path.parent.name}/{path.name}: {busy.result()}", flush=True)
     await pool.close()
-    if beside:
-        ratio = median(beside) / median(quiet)
-        print(
-            f"a normal picture took {median(quiet) * 1000:.0f} ms alone, and beside those {ratio:.2f} times as long ({len(beside)} renders)"
-        )
-        if ratio > SLOWER:
-            broken.append(f"a normal picture took {ratio:.2f} times as long beside hostile ones")
-    return broken
+    return [*broken, *slower(quiet, beside)]
+
+
+async def renders(pool: RenderPool, normal: Path, seconds: list[float], busy: "asyncio.Task[str] | None" = None) -> None:
+    """Render the normal picture again and again, for as long as the other work is busy, and note how long each took."""
+    while len(seconds) < QUIET_ROUNDS if busy is None else not busy.done():
+        began = time.monotonic()
+        await pool.run(made, normal, LIMITS_OF_USERS, "w512", "webp")
+        seconds.append(time.monotonic() - began)
+
+
+async def hostile(pool: RenderPool, path: Path, broken: list[str]) -> str:
+    """What became of the file; a promise that was not kept goes into `broken`."""
+    began = time.monotonic()
+    try:
+        verdict = await pool.run(judged, path, LIMITS_OF_USERS)
+        how = f"{verdict.error or 'taken'} for {verdict.cpu * 1000:.0f} ms of CPU"
+        if verdict.error in ("unsupported-format", "limit-exceeded") and verdict.cpu > CPU:
+            broken.append(f"{path.name}: {how}, more than {CPU} s")
+    except (RenderTimeout, DecoderCrashed, MemoryError) as error:
+        how = f"{type(error).__name__} after {time.monotonic() - began:.1f} s"
+    if time.monotonic() - began > WALL:
+        broken.append(f"{path.name}: {how}, {time.monotonic() - began:.1f} s")
+    return how
+
+
+def slower(quiet: list[float], beside: list[float]) -> list[str]:
+    """How much longer a normal picture took beside the others, as a broken promise where that is too much."""
+    if not beside:
+        return []
+    ratio = median(beside) / median(quiet)
+    print(f"a normal picture took {median(quiet) * 1000:.0f} ms alone, and beside those {ratio:.2f} times as long ({len(beside)} renders)")
+    return [f"a normal picture took {ratio:.2f} times as long beside hostile ones"] if ratio > SLOWER else []
 
 
 async def soak(count: int) -> list[str]:

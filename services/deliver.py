@@ -81,7 +81,7 @@ async def _build(services: Services, known: KnownImage, resolved: Resolved, key:
     began = perf_counter()
     async with source_of(services, known, resolved.plan) as source:
         fetched = perf_counter()
-        async with quarantined(services, known.sha256, key):
+        async with quarantined(services, known.sha256, key, resolved.plan):
             rendition = await services.pool.run(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
     rendered = perf_counter()
     variant = _variant(rendition.data, resolved) if known.staged else await keep(services, known, resolved, rendition.data)

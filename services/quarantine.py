@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from services.container import Services
 from transforms.errors import DecoderCrashed, RenderTimeout
+from transforms.plan import Plan
 from transforms.pool import CRASHED
 from transforms.watch import TOO_LONG
 
@@ -18,13 +19,15 @@ LATE_VARIANT_TIME = timedelta(seconds=60)
 
 
 @asynccontextmanager
-async def quarantined(services: Services, original: str, variant: str | None = None) -> AsyncIterator[None]:
+async def quarantined(services: Services, original: str, variant: str | None = None, plan: Plan | None = None) -> AsyncIterator[None]:
     """Around work in the pool on the picture of this hex SHA-256: note that it crashed or was late, and fail at once when that is noted.
 
-    Being late is noted of the variant of this key, or, without one, of the proof that the picture is whole.
+    Being late is noted of the variant of this key, or, without one, of the proof that the picture is whole. So is a crash where the plan
+    draws other images: else whoever has one that crashes a decoder could take any picture off the pages by drawing it there.
     DecoderCrashed or RenderTimeout.
     """
-    crashed, late = f"crashed:{original}", f"late:{variant or original}"
+    blamed = variant if variant and plan and plan.images else original
+    crashed, late = f"crashed:{blamed}", f"late:{variant or original}"
     noted = await services.quarantine.noted(crashed, late)
     if crashed in noted:
         raise DecoderCrashed(CRASHED)

@@ -45,7 +45,11 @@ async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str)
     if not known.staged:
         with suppress(NotStored):
             return Box(*json.loads(await services.store.get(key)))
-    async with original_path(services, known) as path, other_images(services, plan) as images, quarantined(services, known.sha256, key):
+    async with (
+        original_path(services, known) as path,
+        other_images(services, plan) as images,
+        quarantined(services, known.sha256, key, plan),
+    ):
         box = await services.pool.run(measure, plan, path, known.facts, services.limits, images)
     if not known.staged:
         await put_once(services, key, json.dumps(box).encode())

@@ -75,7 +75,9 @@ async def _other(services: Services, image_id: str) -> AsyncIterator[Path]:
 async def original_path(services: Services, known: KnownImage) -> AsyncIterator[Path]:
     """A file with the original: for a decoder, or to be sent to somebody who reads slowly."""
     if known.place is not None:
-        async with _promised(services, known), services.store.local(known.place) as path:
+        async with AsyncExitStack() as stack:
+            async with _promised(services, known):
+                path = await stack.enter_async_context(services.store.local(known.place))
             yield path
         return
     async with _promised(services, known):
