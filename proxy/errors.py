@@ -112,7 +112,9 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         status=409, title="Idempotency key used before", meaning="The same `Idempotency-Key` came with another request: take a new key."
     ),
     storage.OffsetMismatch: Answer(
-        status=409, title="Wrong offset", meaning="The bytes do not continue where the upload ends: go on from `offset`."
+        status=409,
+        title="Wrong offset",
+        meaning="The pieces of an upload, which only the server makes, did not follow each other: send the whole picture again.",
     ),
     requests.ExpiredImage: Answer(status=410, title="Upload expired", meaning="It was not committed in time: upload the picture again."),
     pictures.TooManyBytes: Answer(status=413, title="Picture too large", meaning="It has more bytes than `maximum`."),
@@ -237,6 +239,7 @@ async def problem_page(request: Request) -> Response:
     known = next((answer for kind, answer in ANSWERS.items() if kind.slug == slug), None)
     if known is None:
         raise NoSuchAddress("There is no such kind of problem.")
-    return Response(
-        f"{known.status} {known.title}\n\n{known.meaning}\n", media_type="text/plain", headers={"cache-control": "max-age=3600"}
-    )
+    headers = {"cache-control": "max-age=3600", "vary": "Accept"}
+    if prefers(request.headers.get("accept"), "text/plain", "text/html") == "text/html":
+        return pages.render("meaning.html", headers=headers, kind=known)
+    return Response(f"{known.status} {known.title}\n\n{known.meaning}\n", media_type="text/plain", headers=headers)

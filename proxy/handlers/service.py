@@ -52,7 +52,8 @@ ENDPOINTS = (
         handler=errors.problem_page,
         tag="service",
         summary="What a kind of error means",
-        responses={200: Reply(description="A sentence or two.", content={"text/plain": TEXT})},
+        parameters=(ACCEPT,),
+        responses={200: Reply(description="A sentence or two.", content={"text/plain": TEXT, **HTML}, headers={"Vary": "Accept"})},
         errors=(errors.NoSuchAddress,),
     ),
     Endpoint(

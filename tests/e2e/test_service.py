@@ -1,5 +1,7 @@
 """What operators and programs see of the service itself: health, metrics, logs, problems, OpenAPI."""
 
+import re
+
 import httpx2
 import pytest
 from openapi_spec_validator import validate
@@ -106,6 +108,18 @@ def test_a_browser_is_told_of_problems_in_a_page(api: httpx2.Client) -> None:
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("text/html")
     assert "<script" not in answer.text
+
+
+def test_the_type_of_a_problem_leads_to_what_it_means_and_further(api: httpx2.Client) -> None:
+    kind = api.get("/img/nothing").json()["type"]
+    plain, page = api.get(kind), api.get(kind, headers={"accept": "text/html,*/*;q=0.8"})
+    assert (plain.headers["content-type"].partition(";")[0], plain.headers["vary"]) == ("text/plain", "Accept")
+    assert plain.text.startswith("404 No such image\n")
+    assert "No such image" in page.text
+    for shown in (page, api.get("/", headers={"accept": "text/html"})):
+        links = re.findall(r'href="([^"]+)"', shown.text)
+        assert "/transforms" in links
+        assert {api.get(link).status_code for link in links} == {200}
 
 
 def test_the_two_steps_work_without_javascript(api: httpx2.Client) -> None:
