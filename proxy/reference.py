@@ -1,10 +1,11 @@
 """The pages of docs/ that are made from the code, so that they cannot disagree with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
 from proxy.errors import ANSWERS, problem_type
 from proxy.handlers.transforms import operations
+from proxy.named import FORMAT, NAMED, Token
 from proxy.settings import Settings, accepted, default, variable
 from transforms.formats import FORMATS, Format
 
@@ -54,6 +55,17 @@ extension `auto` stands for the best that the client names in `Accept`.
 |---|---|---|---|---|---|---|
 """
 
+NAMED_HEAD = f"""
+## Named transforms
+
+The names of [the interfaces from before](api.md). The operations that they stand for say above what values the arguments may have. What
+follows a colon is taken when an argument is not given. Those in brackets may be left out (`resize` needs one of them), all others must be
+given. All names take `{FORMAT[0]}` (or `{FORMAT[1]}`), the format of the answer.
+
+| name | arguments | operations |
+|---|---|---|
+"""
+
 
 def settings_page() -> str:
     rows = (
@@ -79,7 +91,8 @@ def transforms_page() -> str:
         f"| ![](operations/{known.name}.webp) | `{known.name}` | {known.summary} | {known.expected} | `{known.example}` |\n"
         for known in operations()
     )
-    return TRANSFORMS_HEAD + "".join(rows) + FORMATS_HEAD + "".join(map(_format_row, FORMATS.values()))
+    formats, names = map(_format_row, FORMATS.values()), map(_named_row, NAMED)
+    return "".join((TRANSFORMS_HEAD, *rows, FORMATS_HEAD, *formats, NAMED_HEAD, *names))
 
 
 def _format_row(known: Format) -> str:
@@ -87,6 +100,17 @@ def _format_row(known: Format) -> str:
     cells = (bool(known.loaders), known.writable, known.writable and known.alpha, known.writable and known.animation)
     told = " | ".join("yes" if cell else "" for cell in cells)
     return f"| {extensions} | {known.media_type} | {told} | {known.quality or ''} |\n"
+
+
+def _named_row(name: str) -> str:
+    told = ", ".join(text for token in NAMED[name] for text in _arguments(token))
+    return f"| `{name}` | {told} | {', '.join(f'`{token.parameter}`' for token in NAMED[name])} |\n"
+
+
+def _arguments(token: Token) -> Iterator[str]:
+    for names, usual in zip(token.arguments, token.default or [""] * len(token.arguments), strict=True):
+        written = " or ".join(f"`{name}`" for name in names) + (f": {usual}" if usual else "")
+        yield f"({written})" if token.optional else written
 
 
 # File name in docs/ -> what makes it.
