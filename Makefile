@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PORT ?= 8080
-DATA ?= data
+# Empty: what PROGIMAGE_DATA says.
+DATA ?=
 PYTHON ?= python3
 UV_VERSION := 0.13.8
 
@@ -18,8 +19,8 @@ SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/.synced  ## install what is needed and serve on http://127.0.0.1:$(PORT), data in $(DATA)
-	exec $(BIN)/progimage serve --port "$(PORT)" --data "$(DATA)"
+run: .venv/.synced  ## install what is needed and serve on http://127.0.0.1:$(PORT), data in $(DATA), else PROGIMAGE_DATA, else ./data
+	exec $(BIN)/progimage serve --port "$(PORT)" $(if $(DATA),--data "$(DATA)")
 
 test: .venv/.synced-dev system-packages  ## run the whole suite; installs missing apt packages when it may
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
