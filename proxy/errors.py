@@ -139,6 +139,11 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         title="Plan and picture do not go together",
         meaning="Nothing is left after a crop, or the result would be too large: the sentence says what would do.",
     ),
+    pictures.TooMuchWork: Answer(
+        status=422,
+        title="Too much work",
+        meaning="The plan takes longer on this picture than any render may: a smaller result or fewer operations will do.",
+    ),
     InternalError: Answer(status=500, title="Internal error", meaning="A bug of ours. Report it with the `request_id`."),
     Stopping: _later("Server is stopping", "It could not wait any longer for this request to end: send it again."),
     pictures.RenderUnavailable: _later("Rendering unavailable", "No child process can be kept alive."),

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from services.container import Services
-from transforms.errors import DecoderCrashed, RenderTimeout
+from transforms.errors import DecoderCrashed, RenderTimeout, TooMuchWork
 from transforms.plan import Plan
 from transforms.pool import CRASHED
-from transforms.watch import TOO_LONG
+from transforms.watch import HOPELESS, TOO_LONG
 
 # Long enough that a client's and a worker's further tries cost nothing, short enough that a picture which is not to blame (its child may
 # have been killed for want of memory) is back soon.
@@ -24,19 +24,24 @@ async def quarantined(services: Services, original: str, variant: str | None = N
 
     Being late is noted of the variant of this key, or, without one, of the proof that the picture is whole. So is a crash where the plan
     draws other images: else whoever has one that crashes a decoder could take any picture off the pages by drawing it there.
-    DecoderCrashed or RenderTimeout.
+    DecoderCrashed, TooMuchWork or RenderTimeout.
     """
     blamed = variant if variant and plan and plan.images else original
-    crashed, late = f"crashed:{blamed}", f"late:{variant or original}"
-    noted = await services.quarantine.noted(crashed, late)
+    crashed, late, hopeless = f"crashed:{blamed}", f"late:{variant or original}", f"hopeless:{variant or original}"
+    noted = await services.quarantine.noted(crashed, late, hopeless)
     if crashed in noted:
         raise DecoderCrashed(CRASHED)
+    if hopeless in noted:
+        raise TooMuchWork(HOPELESS)
     if late in noted:
         raise RenderTimeout(TOO_LONG)
     try:
         yield
     except DecoderCrashed:
         await services.quarantine.note(crashed, CRASHED_TIME)
+        raise
+    except TooMuchWork:
+        await services.quarantine.note(hopeless, LATE_TIME)
         raise
     except RenderTimeout:
         await services.quarantine.note(late, LATE_VARIANT_TIME if variant else LATE_TIME)

@@ -16,7 +16,7 @@ from services.receiving import received
 from services.scratch import scratch_file
 from storage.base import StagedImage
 from transforms.engine import verify
-from transforms.errors import LimitExceeded, RenderTimeout
+from transforms.errors import LimitExceeded, RenderTimeout, TooMuchWork
 from transforms.values import Facts
 
 
@@ -52,7 +52,7 @@ async def _prove(services: Services, path: Path, digest: str) -> Facts:
     try:
         async with quarantined(services, digest):
             return await services.pool.run(verify, path, services.limits)
-    except RenderTimeout as error:
+    except (RenderTimeout, TooMuchWork) as error:
         raise LimitExceeded("The picture takes too long to decode.", limit="decode_seconds") from error
 
 

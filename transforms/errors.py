@@ -9,6 +9,7 @@ ProgImageError                a sentence for people, and facts for the problem b
 │   ├── BrokenImage           its bytes are damaged
 │   └── DecoderCrashed        the decoder died on it
 ├── ImpossibleOutput          the plan and this picture do not go together (an empty crop, too large a result)
+│   └── TooMuchWork           it would take too long on the quietest machine
 └── RenderUnavailable         nothing wrong with the request: try again later
     ├── PoolBusy              too many renders wait already
     └── RenderTimeout         the render passed its deadline and was killed
@@ -67,6 +68,10 @@ class DecoderCrashed(ImageError):
 
 class ImpossibleOutput(ProgImageError):
     slug = "impossible-output"
+
+
+class TooMuchWork(ImpossibleOutput):
+    slug = "too-much-work"
 
 
 class RenderUnavailable(ProgImageError):

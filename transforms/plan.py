@@ -100,6 +100,8 @@ class Plan:
         known = simplified_options((option for option in self.options if output.name in option.formats), output)
         options = tuple(left for option in known if (left := option.resolved_for(made.size, output, Stage(known))) is not None)
         plan = replace(plan, stages=tuple(stage for stage in stages if stage.operations), options=options)
+        lost = [token for option in self.options if output.name not in option.formats for token in option.tokens()]
+        left_out = f"{output.name} has no {' or '.join(lost)}: left out."
         still = f"Only the first of {facts.frames} frames is shown: {output.name} does not move."
         return Resolved(
             plan=plan,
@@ -107,7 +109,10 @@ class Plan:
             frames=seen.frames,
             enlarged=made.enlarged,
             peak=max(made.peak, made.size, key=lambda size: size.area),
-            warnings=(still,) if facts.animated and not output.animation and not source else (),
+            warnings=(
+                *((still,) if facts.animated and not output.animation and not source else ()),
+                *((left_out,) if lost else ()),
+            ),
         )
 
 

@@ -8,11 +8,15 @@ the hard deadline of the pool.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer
+from time import process_time
 
-from transforms.errors import RenderTimeout
+from transforms.errors import RenderTimeout, TooMuchWork
 from transforms.operation import Image
 
 TOO_LONG = "Rendering took too long and was stopped."
+HOPELESS = "This plan takes too long on this picture: make the result smaller, or ask for less."
+# Of the time until the deadline. Work that would have been done on a quiet machine had less of the processor.
+MOST = 0.9
 
 
 class _Watch:
@@ -37,18 +41,25 @@ _current: _Watch | None = None
 
 @contextmanager
 def soft_deadline(seconds: float) -> Iterator[None]:
-    """Stop the images watched within after so many seconds; whatever fails from then on is a RenderTimeout."""
+    """Stop the images watched within after so many seconds.
+
+    Whatever fails from then on is TooMuchWork when this process was busy with it for most of the time, so that trying again would end
+    alike, and a RenderTimeout when others had the processor.
+    """
     global _current  # noqa: PLW0603  # the images are made far below, by functions that should not have to hand this down
     _current = watch = _Watch()
     timer = Timer(seconds, watch.ring)
     timer.daemon = True
     timer.start()
+    began = process_time()
     try:
         yield
     except Exception as error:
-        if watch.rang:
-            raise RenderTimeout(TOO_LONG) from error
-        raise
+        if not watch.rang:
+            raise
+        if process_time() - began >= MOST * seconds:
+            raise TooMuchWork(HOPELESS) from error
+        raise RenderTimeout(TOO_LONG) from error
     finally:
         timer.cancel()
         _current = None

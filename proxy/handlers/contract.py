@@ -19,6 +19,7 @@ from transforms.errors import (
     RenderTimeout,
     RenderUnavailable,
     TooManyBytes,
+    TooMuchWork,
     UnsupportedFormat,
 )
 from transforms.formats import FORMATS
@@ -50,7 +51,7 @@ UPLOAD = (
 )
 TRANSFORM = (
     *(PlanError, BadRequest, EmptyUpload, TooManyBytes, BodyTooLarge, UnsupportedFormat, UnsupportedBody, LimitExceeded),
-    *(ImpossibleOutput, *READ, *RENDER),
+    *(ImpossibleOutput, TooMuchWork, *READ, *RENDER),
 )
 COMMIT = (UncommittableImage, ExpiredImage, ImageBusy, *AWAY)
 

@@ -21,7 +21,7 @@ from services.ids import is_image_id
 from services.resolving import resolve
 from services.sources import original_path
 from services.values import KnownImage, Timings
-from transforms.errors import ImpossibleOutput, PlanError
+from transforms.errors import ImpossibleOutput, PlanError, TooMuchWork
 from transforms.formats import FORMATS
 from transforms.grammar import parse
 from transforms.plan import NOTHING, Plan
@@ -114,7 +114,7 @@ EXTENSION = Parameter(
     example="webp",
     schema={"type": "string", "enum": [*(name for name, format in FORMATS.items() if format.writable), "auto"]},
 )
-VARIANT_ERRORS = (PlanError, BadRequest, ImpossibleOutput, *READ, *RENDER)
+VARIANT_ERRORS = (PlanError, BadRequest, ImpossibleOutput, TooMuchWork, *READ, *RENDER)
 TEMPLATES = (
     ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, *READ)),
     ("/img/{id}.{ext}", "The whole picture in another format", (EXTENSION,), VARIANT_HEADERS, (RemoteOff, *VARIANT_ERRORS)),

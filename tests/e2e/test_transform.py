@@ -82,6 +82,18 @@ def test_what_trim_finds_is_told(api: httpx2.Client) -> None:
     assert answer.headers["content-location"] == "/transform/crop_7_5_30_40.png"
 
 
+def test_another_image_is_drawn_before_what_trims(api: httpx2.Client) -> None:
+    drawn = api.post("/images", content=encoded(transparent())).json()["id"]
+    for path in (f"wm_{drawn}/trim.png", f"mask_{drawn}/trim.png"):
+        assert api.post(f"/transform/{path}", content=photo(64, 48)).status_code == 200, path
+
+
+def test_what_the_negotiated_format_has_not_is_spoken_of(api: httpx2.Client) -> None:
+    answer = api.post("/transform/lossless,w9.auto", content=photo(64, 48))
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-warning"] == "jpg has no lossless: left out."
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "problem"),
     [

@@ -134,3 +134,10 @@ def test_other_carriers_of_orientation_are_turned_once(studio: Studio, name: str
     made = execute(parse(plan, "png").resolve(facts).plan, path, facts, LIMITS)
     # 1.6 for the smallest JPEG, whose decoder shrinks before its profile is applied; 0.3 and less for the others.
     assert difference(made, studio.render(encoded(whole), plan, "png")) < 2 * SAME
+
+
+@pytest.mark.parametrize("plan", ["w500,enlarge", "w481,enlarge", "w731,enlarge,kernel_linear", "w700,h90,fit_fill,enlarge"])
+def test_what_is_enlarged_is_not_moved(studio: Studio, plan: str) -> None:
+    """Half a pixel off would show at every edge: without loss, a picture that lies on its head gives the very same."""
+    one, other = (reopened(studio.render(stored(orientation, ".png"), plan, "png")) for orientation in (1, 3))
+    assert (one - other).abs().max() <= 1

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from transforms.errors import BrokenImage, DecoderCrashed, PoolBusy, RenderTimeout
+from transforms.errors import BrokenImage, DecoderCrashed, PoolBusy, RenderTimeout, TooMuchWork
 from transforms.pool import RenderPool
 from transforms.watch import watched
 
@@ -207,7 +207,7 @@ async def test_work_that_takes_too_long_stops_by_itself_and_its_child_lives_on()
     child = await pool.run(os.getpid)
     for _ in range(3):
         began = time.monotonic()
-        with pytest.raises(RenderTimeout, match="too long"):
+        with pytest.raises((RenderTimeout, TooMuchWork), match="too long"):
             await pool.run(render, 1_000_000)
         assert time.monotonic() - began < 5
     assert await pool.run(os.getpid) == child
@@ -225,6 +225,20 @@ async def test_what_fails_after_its_time_is_called_late_and_what_ends_well_is_ta
     with pytest.raises(RenderTimeout):
         await pool.run(fail_late)
     await pool.run(time.sleep, 0.2)
+    await pool.close()
+
+
+def work_late() -> None:
+    began = time.process_time()
+    while time.process_time() - began < 0.2:
+        pass
+    raise_broken()
+
+
+async def test_what_was_busy_all_of_its_time_is_too_much_work_on_any_machine() -> None:
+    pool = RenderPool(workers=1, soft=0.1)
+    with pytest.raises(TooMuchWork, match="make the result smaller"):
+        await pool.run(work_late)
     await pool.close()
 
 

@@ -31,6 +31,6 @@ def transform(
     refuse_cut_off(path, facts)
     chosen = negotiated(plan, facts, accept, order)
     while (pending := unmeasured(chosen)) is not None:
-        chosen = with_box(chosen, measure(to_measure(limits, pending, facts).plan, path, facts, limits))
+        chosen = with_box(chosen, measure(to_measure(limits, pending, facts).plan, path, facts, limits, images))
     resolved = within(limits, chosen, facts)
     return Transformed(resolved=resolved, rendition=execute(resolved.plan, path, facts, limits, images))

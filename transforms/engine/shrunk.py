@@ -17,8 +17,8 @@ from transforms.values import Facts
 
 # What the JPEG decoder can divide sides by.
 JPEG_SHRINKS = (8, 4, 2)
-# So many pixels may be added to a side until it comes out whole.
-MOST_ADDED = 8
+# So many pixels may be added to a side until it comes out whole, as nearly as makes no difference.
+MOST_ADDED = 128
 
 
 def shrunk(path: Path, file: Image, facts: Facts, size: Size) -> Image | None:

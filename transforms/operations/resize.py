@@ -91,11 +91,11 @@ class Resize(Operation):
         return self.fitted(size).scale
 
     def load_size(self, size: Size) -> Size | None:
-        """A decoder may do all of it where it has the kernel, and nothing where each pixel stays what it is."""
-        scale = self.fitted(size).scale
-        if self.kernel in (LANCZOS3, NEAREST):
-            return scale if self.kernel == LANCZOS3 else size
-        return Size(min(scale.width * SPARE, size.width), min(scale.height * SPARE, size.height))
+        """A decoder may shrink as far as it has the kernel, and not where each pixel stays what it is."""
+        if self.kernel == NEAREST:
+            return size
+        scale, spare = self.fitted(size).scale, 1 if self.kernel == LANCZOS3 else SPARE
+        return Size(min(scale.width * spare, size.width), min(scale.height * spare, size.height))
 
     def apply(self, frames: Sequence[Image], size: Size, stage: Stage) -> list[Image]:
         scale, canvas = self.fitted(size)
@@ -110,6 +110,8 @@ class Resize(Operation):
         return stage.get(Background).filled(scaled, lambda frame, colour: extended(frame, left, top, canvas, colour))
 
     def _scaled(self, frame: Image, size: Size, stage: Stage) -> Image:
+        if not size.within(Size(frame.width, frame.height)) and self.kernel != NEAREST:
+            return self._enlarged(frame, size, stage)
         if self.kernel == LANCZOS3:
             return frame.thumbnail_image(size.width, height=size.height, size="force")
         across, along = size.width / frame.width, size.height / frame.height
@@ -121,3 +123,14 @@ class Resize(Operation):
         ready = frame.premultiply() if frame.hasalpha() else frame
         made = ready.resize(across, vscale=along, kernel=self.kernel)
         return made.unpremultiply().rint().cast("uchar") if made.hasalpha() else made
+
+    def _enlarged(self, frame: Image, size: Size, stage: Stage) -> Image:
+        """Where a side grows, the middles of the pixels are mapped: libvips' own resize lays them up to half a pixel off."""
+        smaller = Size(min(size.width, frame.width), min(size.height, frame.height))
+        if smaller != (frame.width, frame.height):
+            frame = self._scaled(frame, smaller, stage)
+        across, along = size.width / frame.width, size.height / frame.height
+        # What libvips takes for these kernels too.
+        between = type(stage.interpolate).new("bilinear") if self.kernel == "linear" else stage.interpolate
+        middle = {"odx": (across - 1) / 2, "ody": (along - 1) / 2}
+        return frame.affine([across, 0, 0, along], interpolate=between, oarea=[0, 0, *size], extend="copy", **middle)
