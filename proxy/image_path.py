@@ -14,7 +14,8 @@ from transforms.rewrites import has_focal, has_preset, with_focal
 PREFIX = "/img/"
 POSTED_PREFIX = "/transform/"
 DESCRIBED = ".json"
-EXTENSION = re.compile(r"[a-z]+[0-9]*", re.ASCII)
+# In capitals none is known, but it is seen for what it is.
+EXTENSION = re.compile(r"[A-Za-z]+[0-9]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

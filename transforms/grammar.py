@@ -10,10 +10,26 @@ from transforms.columns import without_defaults
 from transforms.errors import PlanError
 from transforms.formats import FORMATS, Format, by_extension
 from transforms.operation import Operation, OutputOption, SourceOption, Stage, first_rank, registry
+from transforms.params import Unfit
 from transforms.plan import AUTO, NOTHING, Plan, simplified, simplified_options
 
 MAX_STAGES = 16
 MAX_SHOWN = 60
+# The least likeness of a hint. Of 0.6, difflib's own, g_top would be taken for g_entropy, and card for ar.
+LIKENESS = 0.7
+# What people write, after other services and CSS, and the names here.
+WRITTEN_OUT = {
+    "width": "w",
+    "height": "h",
+    "quality": "q",
+    "gravity": "g",
+    "background": "bg",
+    "watermark": "wm",
+    "grayscale": "gray",
+    "greyscale": "gray",
+    "round": "radius",
+}
+SIDES = {"top": "north", "bottom": "south", "left": "west", "right": "east", "middle": "center"}
 
 # A limit on bytes may have seven digits, other numbers five: their ranges end before that.
 TOKEN = re.compile(r"([a-z]+)((?<=maxbytes)[0-9]{1,7}|[0-9]{1,5}(?:\.[0-9]{1,2})?)?((?:_[A-Za-z0-9.~-]+)*)", re.ASCII)
@@ -74,32 +90,54 @@ def _parse_token(token: str, format: Format | None) -> tuple[str, object]:
     match = TOKEN.fullmatch(token)
     shown, name = token[:MAX_SHOWN], match[1] if match else re.match("[a-z]*", token)[0]  # type: ignore[index]
     if name not in registry():
-        raise _unknown(shown, name)
+        raise _unknown(shown)
     kind = registry()[name]
     if issubclass(kind, OutputOption) and format and format.name not in kind.formats:
-        having = ", ".join(sorted(kind.formats))
-        raise PlanError(f"{shown!r}: {format.name} has no {name}, but {having} have.", token=shown, expected=f"no {name}")
+        having, have = ", ".join(sorted(kind.formats)), "have" if len(kind.formats) > 1 else "has"
+        sentence = f"{shown!r}: {format.name} has no {name}, but {having} {have}."
+        raise PlanError(sentence, token=shown, expected=f"{name} only in {having}")
     convertor = kind.parameters()[name].convertor
-    with suppress(ValueError):
+    expected = convertor.expected
+    try:
+        number, values = (match[2], match[3]) if match else (None, token.removeprefix(name))
+        value = convertor.parse(number, tuple(values.split("_")[1:]))
         if match:
-            return name, convertor.parse(match[2], tuple(match[3].split("_")[1:]))
-    word = _nearest(token.removeprefix(name).lstrip("_"), getattr(convertor, "words", ()))
+            return name, value
+    except Unfit as unfit:
+        expected = str(unfit)
+    except ValueError:
+        pass
+    word = _nearest_word(token.removeprefix(name).lstrip("_"), getattr(convertor, "words", ()))
     nearest, hint = _hint(word and f"{name}_{word}")
-    raise PlanError(
-        f"{shown!r}: expected {convertor.expected} after {name!r}.{hint}", token=shown, expected=convertor.expected, nearest=nearest
-    )
+    raise PlanError(f"{shown!r}: {name!r} takes {expected}.{hint}", token=shown, expected=expected, nearest=nearest)
 
 
-def _unknown(shown: str, name: str) -> PlanError:
+def _unknown(shown: str) -> PlanError:
     if not shown:
         return PlanError("There is a comma too many: an operation is missing.", token="", expected=list(registry()))
-    # People write names out: width, height, quality, gravity.
-    nearest, hint = _hint(_nearest(name, registry()) or (name[:1] if name[:1] in registry() else None))
+    name = re.match("[A-Za-z]*", shown)[0]  # type: ignore[index]  # matches anything
+    # Only the case may be wrong. What follows the name may be a text, so it stays as it is if it can.
+    lower = (text for text in (name.lower() + shown.removeprefix(name), shown.lower()) if text != shown and _readable(text))
+    near = next(lower, None) or _nearest(name.lower(), [*registry(), *WRITTEN_OUT])
+    nearest, hint = _hint(WRITTEN_OUT.get(near or "", near))
+    if not hint and _readable(f"p_{shown}"):
+        hint = f" A preset of this name is written 'p_{shown}'."
     return PlanError(f"{shown!r} is no operation.{hint}", token=shown, expected=list(registry()), nearest=nearest)
 
 
+def _readable(token: str) -> bool:
+    with suppress(PlanError):
+        return bool(_parse_token(token, None))
+    return False
+
+
+def _nearest_word(text: str, words: Iterable[str]) -> str | None:
+    compass = re.sub("|".join(SIDES), lambda side: SIDES[side[0]], text.lower())
+    return _nearest(re.sub("[_-]", "", compass), words)
+
+
 def _nearest(text: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(text[:MAX_SHOWN], list(known), n=1)), None)
+    return next(iter(difflib.get_close_matches(text[:MAX_SHOWN], list(known), n=1, cutoff=LIKENESS)), None)
 
 
 def _hint(nearest: str | None) -> tuple[str | None, str]:

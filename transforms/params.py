@@ -2,7 +2,8 @@
 
 The text of a parameter is its name, then a number that follows directly or values that follow underscores (urls.md, grammar). A convertor
 sees the number and the values apart: `trim10_equal` is number "10" and values ("equal",). It raises ValueError for what it does
-not accept; `expected` finishes the sentence "expected …". One that knows words says them as `words`, for hints.
+not accept; `expected` finishes the sentence "'w' takes …". One that knows words says them as `words`, for hints. Where there is much to
+say, Unfit names the one part that was wrong.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from typing import NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 N = TypeVar("N", int, Decimal)
+
+
+class Unfit(ValueError):
+    """Its text stands in the place of `expected`."""
 
 
 class Convertor(Protocol[T]):

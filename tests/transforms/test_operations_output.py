@@ -46,7 +46,7 @@ REFUSED = [
     ("lossless", "png", "png has no lossless"),
     ("lossless1", "webp", "nothing after"),
     ("progressive", "webp", "jpg, png have"),
-    ("palette", "gif", "png have"),
+    ("palette", "gif", "but png has"),
     ("effort10", "webp", "from 0 to 9"),
     ("effort", "webp", "from 0 to 9"),
     ("effort1.5", "webp", "whole number"),

@@ -120,8 +120,26 @@ def test_a_plan_has_one_canonical_text_in_which_case_counts(text: str, canonical
     ],
 )
 def test_what_is_no_text_is_refused_by_saying_what_is(value: str) -> None:
-    with pytest.raises(PlanError, match=f"{NEVER}|no operation"):
+    with pytest.raises(PlanError, match=r"'text' takes|no operation"):
         parse(f"text{value}", "webp")
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        *((text, f"base64url of UTF-8 with ~ for _ and no padding .*'{text}' is not") for text in ("hello", "Hello", "SGVsbG8=", "qujd")),
+        ("SGVs+bG8", "base64url"),
+        ("Hello_World", "base64url .*'Hello' is not"),
+        (written("a" * 257), "at most 256 bytes"),
+        (f"{HELLO}_World", "a place, after the text, one of _center, _north"),
+        (f"{HELLO}_south_0", "a size, after the place, a whole number from 1 to 1000"),
+        (f"{HELLO}_south_32_red", "a colour, after the size, a colour of 3 or 6"),
+    ],
+)
+def test_the_part_that_is_wrong_is_named(value: str, wrong: str) -> None:
+    with pytest.raises(PlanError, match=f"'text' takes .*{wrong}") as refused:
+        parse(f"text_{value}", "webp")
+    assert len(str(refused.value)) < 260
 
 
 @pytest.mark.parametrize(

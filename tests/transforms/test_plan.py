@@ -55,7 +55,7 @@ CANONICAL = [
 
 REFUSED = [
     # text, extension, what the sentence must name
-    ("w0", "webp", "from 1 to 16383"),
+    ("w0", "webp", "'w0': 'w' takes a whole number from 1 to 16383."),
     ("w16384", "webp", "from 1 to 16383"),
     ("w", "webp", "whole number"),
     ("w1.5", "webp", "whole number"),
@@ -70,7 +70,10 @@ REFUSED = [
     ("w10,w10", "webp", "twice"),
     ("w10,w20", "webp", "twice"),
     ("w10,,h5", "webp", "comma too many"),
-    ("W10", "webp", "no operation"),
+    ("W10", "webp", "Did you mean 'w10'"),
+    ("FIT_Cover", "webp", "Did you mean 'fit_cover'"),
+    ("TEXT_SGVsbG8", "webp", "Did you mean 'text_SGVsbG8'"),
+    ("WIDTH10", "webp", "Did you mean 'w'"),
     ("widht10", "webp", "Did you mean 'w'"),
     ("height10", "webp", "Did you mean 'h'"),
     ("quality10", "webp", "Did you mean 'q'"),
@@ -85,7 +88,10 @@ REFUSED = [
     ("dpr1.55", "webp", "1 decimal place"),
     ("fit_covers", "webp", "_cover"),
     ("g_1.5_0", "webp", "point"),
-    ("g_middle", "webp", "_center"),
+    ("g_middle", "webp", "Did you mean 'g_center'"),
+    ("g_top", "webp", "Did you mean 'g_north'"),
+    ("g_bottom_right", "webp", "Did you mean 'g_southeast'"),
+    ("card", "webp", "'card' is no operation. A preset of this name is written 'p_card'."),
     ("bg_zzz", "webp", "hexadecimal"),
     ("bg_ffff", "webp", "hexadecimal"),
     ("crop_1_2_3", "webp", "_x_y_width_height"),
@@ -101,6 +107,7 @@ REFUSED = [
     ("w9", "exe", "no output format"),
     ("w9", "svg", "no output format"),
     ("w9", "wepb", "'webp'"),
+    ("w9", "JPG", "Did you mean 'jpg'"),
     ("/".join(["w9"] * 17), "webp", "at most 16"),
 ]
 
@@ -144,6 +151,14 @@ def test_what_is_no_plan_is_refused_by_naming_what_was_expected(text: str, exten
         parse(text, extension)
     assert named in str(refused.value)
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("text", ["g_tpo", "card", "Card!", "zz9"])
+def test_what_is_like_nothing_gets_no_hint(text: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        parse(text, "webp")
+    assert refused.value.facts["nearest"] is None
+    assert "Did you mean" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("text", "extension", "canonical", "size"), RESOLVED)

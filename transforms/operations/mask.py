@@ -101,7 +101,7 @@ class MaskText:
 
     @property
     def expected(self) -> str:
-        return f"one of {', '.join(f'_{word}' for word in self.words)}, or _ and the id of an image"
+        return f"one of {', '.join(f'_{word}' for word in self.words)}, or the id of an image after an underscore"
 
     def parse(self, number: str | None, values: tuple[str, ...]) -> str:
         if number is not None or len(values) != 1 or not (values[0] in self.words or IMAGE_ID.fullmatch(values[0])):

@@ -16,10 +16,11 @@ from transforms.operations._bands import CSS_LUMA, Ink, InkText
 from transforms.operations._overlay import PLACES, laid_on, placed
 from transforms.operations.dpr import DevicePixelRatio
 from transforms.operations.gravity import COMPASS
-from transforms.params import Integer
+from transforms.params import Integer, Unfit
 
-ENCODED = re.compile(r"[A-Za-z0-9~-]{1,342}", re.ASCII)
+ENCODED = re.compile(r"[A-Za-z0-9~-]+", re.ASCII)
 MOST_BYTES = 256
+MOST_SHOWN = 60
 SIZES, INKS = Integer(1, 1000), InkText()
 FONT = "DejaVu Sans, Sans"
 # Text is laid out as small as this first, to learn how much room it takes.
@@ -49,28 +50,42 @@ class LetteringText:
     )
 
     def parse(self, number: str | None, values: tuple[str, ...]) -> Lettering:
-        if number is not None or not 1 <= len(values) <= len(Lettering._fields):
+        if number is not None or not 1 <= len(values) <= len(Lettering._fields) or not values[0]:
             raise ValueError(self.expected)
         default = Lettering(self._text(values[0]))
         place = values[1] if len(values) > 1 else default.place
         if place not in PLACES:
-            raise ValueError(self.expected)
+            raise Unfit(f"as a place, after the text, one of {', '.join(f'_{place}' for place in PLACES)}")
         size = self._size(values[2]) if len(values) > 2 else default.size
-        return Lettering(default.text, place, size, INKS.parse(None, values[3:]) if len(values) > 3 else default.ink)
+        return Lettering(default.text, place, size, self._ink(values[3]) if len(values) > 3 else default.ink)
 
     def _text(self, encoded: str) -> str:
-        if not ENCODED.fullmatch(encoded):
-            raise ValueError(self.expected)
-        plain = base64.urlsafe_b64decode(encoded.replace("~", "_") + "=" * (-len(encoded) % 4))
-        text = plain.decode()
+        try:
+            # The decoder leaves out what is no base64.
+            if not ENCODED.fullmatch(encoded):
+                raise ValueError(encoded)  # noqa: TRY301  the same answer as the decoder's own
+            plain = base64.urlsafe_b64decode(encoded.replace("~", "_") + "=" * (-len(encoded) % 4))
+            text = plain.decode()
+        except ValueError:
+            how = "as base64url of UTF-8 with ~ for _ and no padding (Hello is SGVsbG8)"
+            raise Unfit(f"the words first, {how}: {encoded[:MOST_SHOWN]!r} is not") from None
         if len(plain) > MOST_BYTES or any(unicodedata.category(sign) == "Cc" and sign != "\n" for sign in text):
-            raise ValueError(self.expected)
+            raise Unfit(f"words of at most {MOST_BYTES} bytes of UTF-8, without control characters but line breaks")
         return text
 
     def _size(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or len(text) > 5:
-            raise ValueError(self.expected)
-        return SIZES.parse(text, ())
+        try:
+            if not (text.isascii() and text.isdigit()) or len(text) > 5:
+                raise ValueError(text)  # noqa: TRY301  the same answer as the convertor's own
+            return SIZES.parse(text, ())
+        except ValueError:
+            raise Unfit(f"as a size, after the place, {SIZES.expected} after an underscore") from None
+
+    def _ink(self, text: str) -> Ink:
+        try:
+            return INKS.parse(None, (text,))
+        except ValueError:
+            raise Unfit(f"as a colour, after the size, {INKS.expected}") from None
 
     def format(self, value: Lettering) -> str:
         encoded = base64.urlsafe_b64encode(value.text.encode()).decode().rstrip("=").replace("_", "~")
