@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from starlette.datastructures import ImmutableMultiDict
+
 from proxy.errors import NoSuchAddress
 from services.errors import BadRequest
 from transforms.formats import FORMATS
@@ -142,8 +144,12 @@ def _tokens(name: str) -> tuple[Token, ...]:
 
 
 def _check_names(name: str, query: Mapping[str, str], tokens: tuple[Token, ...]) -> None:
-    """An argument that is not known would be left out in silence, and the picture be another one."""
+    """An argument that is not known, or all but one of the same name, would be left out in silence, and the picture be another one."""
     known = _names(tokens)
+    given = [argument for argument, _ in query.multi_items()] if isinstance(query, ImmutableMultiDict) else list(query)
+    for names in (*(names for token in tokens for names in token.arguments), FORMAT):
+        if len(said := [argument for argument in given if argument in names]) > 1:
+            raise BadRequest(f"{'&'.join(said)[:MAX_SHOWN]}: give {said[0]!r} once.", argument=said[0], expected=f"{said[0]} once")
     for argument in query:
         if argument not in known and not IGNORED.fullmatch(argument):
             shown = argument[:MAX_SHOWN]

@@ -66,7 +66,7 @@ async def named(request: Request) -> Response:
 
 async def on_demand(request: Request) -> Response:
     """A posted picture, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
-    query = dict(request.query_params)
+    query = request.query_params
     if "url" in query:
         raise RemoteOff("Remote pictures are off on this server.")
     text = not query.keys() & set(FORMAT) and prefers(request.headers.get("accept"), "image/*", "text/plain") == "text/plain"

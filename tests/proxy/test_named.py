@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
 
 from proxy.errors import NoSuchAddress
 from proxy.named import NAMED, arguments, plan_of
@@ -72,6 +73,17 @@ def test_what_will_not_do_is_refused_by_the_name_of_its_argument(name: str, quer
         plan_of(name, query, "jpg")
     assert caught.value.facts["argument"] == argument
     assert argument in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["w=10&w=20", "w=10&w=", "w=10&width=20", "format=png&w=9&format=jpg", "format=png&ext=jpg"])
+def test_an_argument_that_is_given_twice_is_refused(query: str) -> None:
+    with pytest.raises(BadRequest, match=f"give '{query.partition('=')[0]}' once"):
+        plan_of("thumbnail", QueryParams(query), "jpg")
+
+
+def test_what_would_do_is_said_without_what_joins_it_in_a_plan() -> None:
+    with pytest.raises(BadRequest, match=r"one of circle, .*, hexagon, or the id of an image\.$"):
+        plan_of("mask", {"shape": "hart"}, "png")
 
 
 def test_nothing_to_do_is_refused() -> None:
