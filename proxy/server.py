@@ -18,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from catalog.session import connect, migrate
 from proxy.settings import Settings, variable
-from proxy.wiring import object_store, uploads
+from proxy.wiring import blamed, object_store, uploads
 from services.embedded import EmbeddedRedis
 
 BACKLOG = 2048
@@ -93,9 +93,12 @@ async def _prepare(settings: Settings) -> None:
     """Here, before there are several processes that would all begin with it; and a server that is away is one line here."""
     engine, store, staging = connect(settings.database_url), object_store(settings), uploads(settings)
     try:
-        await migrate(engine)
-        await store.prepare()
-        await staging.check()
+        with blamed("database_url"):
+            await migrate(engine)
+        with blamed("storage_url"):
+            await store.prepare()
+        with blamed("redis_url"):
+            await staging.check()
     finally:
         await engine.dispose()
         await store.close()

@@ -37,6 +37,8 @@ def _plans(text: object) -> object:
         return text
     # A comma also stands between the operations of a plan: a name is over where its extension is.
     names = re.findall(r"(.+?)(?:\.([a-z]+[0-9]*)(?:,|$)|$)", text.replace(" ", ""))
+    if bare := next((plan for plan, extension in names if not extension), None):
+        raise ValueError(f"{bare[:60]!r} has no extension like .webp")
     try:
         return tuple(parse(plan, extension) for plan, extension in names)
     except PlanError as error:

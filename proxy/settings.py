@@ -113,6 +113,13 @@ class Settings(BaseSettings):
         """An empty variable is one that is not set, but for lists: an empty list is a list."""
         return {name: value for name, value in values.items() if value != "" or name in ("warm", "auto_order")}
 
+    @field_validator("render_deadline")
+    @classmethod
+    def _told_before_killed(cls, deadline: float, info: ValidationInfo) -> float:
+        if deadline < (soft := info.data.get("render_soft_deadline", 0)):
+            raise ValueError(f"less than the {soft:g} seconds of {PREFIX}RENDER_SOFT_DEADLINE, after which a render is told to stop")
+        return deadline
+
     @field_validator("warm")
     @classmethod
     def _presets_are_there(cls, warm: tuple[Plan, ...], info: ValidationInfo) -> tuple[Plan, ...]:

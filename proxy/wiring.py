@@ -1,14 +1,14 @@
 """The one place that makes collaborators: web application, worker and command line all start here."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 
 from catalog.repository import Catalog
 from catalog.session import connect as connect_catalog
 from catalog.session import migrate
-from proxy.settings import Settings, WrongSetting, refusal
+from proxy.settings import Settings, WrongSetting, refusal, variable
 from services.broker import Tasks, make_broker
 from services.container import Services
 from services.memory import Memory
@@ -18,6 +18,7 @@ from storage.quarantine import Quarantine
 from storage.staging import RedisStaging
 from storage.staging import connect as connect_redis
 from transforms.engine import prepare
+from transforms.errors import ProgImageError
 from transforms.limits import Limits
 from transforms.pool import RenderPool
 
@@ -28,10 +29,12 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         engine = connect_catalog(settings.database_url)
         stack.push_async_callback(engine.dispose)
-        await migrate(engine)
+        with blamed("database_url"):
+            await migrate(engine)
         store = object_store(settings)
         stack.push_async_callback(store.close)
-        await store.prepare()
+        with blamed("storage_url"):
+            await store.prepare()
         staging = uploads(settings)
         stack.push_async_callback(staging.close)
         quarantine = Quarantine(connect_redis(settings.redis_url))
@@ -53,6 +56,16 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             auto_order=settings.auto_order,
             presets=settings.presets,
         )
+
+
+@contextmanager
+def blamed(field: str) -> Iterator[None]:
+    """Whoever reads on the terminal that a server is away learns which setting led there."""
+    try:
+        yield
+    except ProgImageError as error:
+        error.add_note(f"Is {variable(field)} right? `progimage doctor` looks at it.")
+        raise
 
 
 def check_urls(settings: Settings) -> None:

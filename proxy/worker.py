@@ -8,7 +8,7 @@ from dramatiq import Worker
 
 from proxy import logs
 from proxy.settings import Settings
-from proxy.wiring import build
+from proxy.wiring import blamed, build
 from services.broker import make_broker
 from services.container import Services
 from services.purge import purge
@@ -50,6 +50,8 @@ async def work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with build(settings) as services:
+        with blamed("redis_url"):
+            await services.staging.check()
         await services.pool.warm_up()
         runner = TaskRunner(settings, services)
         runner.start()
@@ -63,4 +65,6 @@ async def purge_once(settings: Settings) -> PurgeReport:
     """`progimage purge`. `redis_url` must be set."""
     logs.configure(settings)
     async with build(settings) as services:
+        with blamed("redis_url"):
+            await services.staging.check()
         return await purge(services)

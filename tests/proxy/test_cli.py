@@ -54,10 +54,16 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in line
 
 
-def test_a_dependency_that_is_away_is_one_line(tmp_path: Path) -> None:
-    result = run("purge", folder=tmp_path, settings={"PROGIMAGE_REDIS_URL": f"redis://127.0.0.1:{free_port()}"})
+@pytest.mark.parametrize("command", ["serve", "worker", "purge"])
+@pytest.mark.parametrize(
+    ("name", "url"), [("PROGIMAGE_REDIS_URL", "redis://127.0.0.1:{}"), ("PROGIMAGE_DATABASE_URL", "postgresql://127.0.0.1:{}/x")]
+)
+def test_a_dependency_that_is_away_is_one_line_that_names_the_setting(tmp_path: Path, command: str, name: str, url: str) -> None:
+    port = ["--port", str(free_port())] if command == "serve" else []
+    result = run(command, *port, folder=tmp_path, settings={name: url.format(free_port())})
     assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 1
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("progimage:"))
+    assert name in line
 
 
 def test_the_openapi_document_is_printed_and_valid(tmp_path: Path) -> None:
