@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from catalog.columns import CENT, checked_price
 from services.ids import ID_LENGTH
@@ -48,11 +48,33 @@ Price = Annotated[
     PlainSerializer(lambda price: f"{price:.2f}", return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^{PRICE.pattern}$", "examples": ["12.50"]}),
 ]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["EUR"], description="ISO 4217 code")]
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    """What pydantic says of a pattern that does not match is the pattern."""
+
+    def check(text: str) -> str:
+        if not re.search(pattern, text) or text.endswith("\n"):
+            raise ValueError(expected)
+        return text
+
+    return AfterValidator(check)
+
+
+CODE, CODE_EXPECTED = r"^[A-Z]{3}$", "a currency is three capital letters (ISO 4217) like EUR"
+Currency = Annotated[
+    str, _matching(CODE, CODE_EXPECTED), Field(examples=["EUR"], description="ISO 4217 code", json_schema_extra={"pattern": CODE})
+]
 # PostgreSQL stores no NUL, and control characters have no place in a name.
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=PRINTABLE)]
-ImageId = Annotated[str, StringConstraints(pattern=rf"^[a-z2-7]{{{ID_LENGTH}}}$")]
+PRINTABLE, PRINTABLE_EXPECTED = r"^[^\x00-\x1f\x7f]*$", "a name has no control characters, so no line breaks and no tabs"
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    _matching(PRINTABLE, PRINTABLE_EXPECTED),
+    Field(json_schema_extra={"pattern": PRINTABLE}),
+]
+ID, ID_EXPECTED = rf"^[a-z2-7]{{{ID_LENGTH}}}$", f"an id is {ID_LENGTH} characters of a to z and 2 to 7, as the answer to an upload has it"
+ImageId = Annotated[str, _matching(ID, ID_EXPECTED), Field(json_schema_extra={"pattern": ID})]
 ImageIds = Annotated[list[ImageId], Field(max_length=MAX_IMAGES)]
 
 
