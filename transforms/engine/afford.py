@@ -1,30 +1,41 @@
 """What an encoder can finish before the deadlines: less effort for large pictures, and none for those that would be late all the same.
 
-Seconds of CPU for each megapixel of a photo and of noise, the slower of both, measured with libvips 8.18 by saving 6 and 16 MP once:
-webp 0.28 at effort 6, 0.12 at 5, 0.10 at 4, 0.045 at 2, 0.027 at 0; without loss 0.84 at 2, 0.69 at 0. png 0.12, with one filter and
-compression 3 0.036; with a palette 1.8 at effort 10, 1.0 at 7, 0.27 at 1. gif 1.9 at effort 10, 0.39 at 3, 0.36 at 1. tiff 0.074, at
-level 1 0.019. avif without loss 0.28 at effort 0.
+Seconds of CPU for each megapixel, photo / noise, of one save on one core with libvips 8.18 (VIPS_CONCURRENCY=1; a 12 MP photo of the
+corpus, scaled, and Gaussian noise of sigma 60). webp: 0.16 / 0.50 at effort 6, 0.08 / 0.18 at 4, 0.03 / 0.10 at 2, 0.018 / 0.066 at 0;
+without loss 0.83 / less at 6, 0.27 / 0.08 at 0. png: 0.11 / 0.08, with one filter 0.026 / 0.048 at compression 3, 0.013 / 0.033 at 1.
+tiff: 0.076 / 0.051, at level 1 0.014 / 0.033. png with a palette: 1.3 / 11 at effort 10, 0.7 / 5.8 at 7, noise 1.6 at 5 and 0.4 at 3,
+0.19 / 0.36 at 1. gif: 1.4 / 11 at effort 10, 1.0 / 5.7 at 7, 0.5 / 1.6 at 5, 0.39 / 0.47 at 3, in frames of 400 x 400 0.42 / 0.66; these
+with 128 colours 0.24 / 0.46, with 64 and no dithering 0.11 / 0.33.
+
+So a photo takes at most about half of the 5 s of the soft deadline, and noise three quarters. Two kinds of noise take longer: 12 MP in
+frames of a gif 4.0 s, and a webp of 100 MP 6.6 s, which is late.
 """
 
 from collections.abc import Mapping
+from math import isqrt
 from typing import Any
 
 from transforms.errors import ImpossibleOutput
+from transforms.geometry import Size, scaled_to
 from transforms.limits import MEGAPIXEL
 
 # Megapixels that are encoded with what was asked, or with no more effort than this, or with other options.
 PACES: Mapping[str, tuple[tuple[float, Mapping[str, Any]], ...]] = {
-    "webp": ((16, {}), (30, {"effort": 4}), (70, {"effort": 2}), (100, {"effort": 0})),
-    "lossless webp": ((4, {}), (7, {"effort": 0})),
-    "png": ((30, {}), (100, {"compression": 3, "filter": "sub"})),
-    "tiff": ((40, {}), (100, {"level": 1})),
-    "palette png": ((2.5, {}), (4.5, {"effort": 7}), (16, {"effort": 1})),
-    "gif": ((2, {}), (12, {"effort": 3})),
+    "webp": ((5, {}), (14, {"effort": 4}), (26, {"effort": 2}), (100, {"effort": 0})),
+    "lossless webp": ((3, {}), (7, {"effort": 0})),
+    "png": ((24, {}), (50, {"compression": 3, "filter": "sub"}), (100, {"compression": 1, "filter": "sub"})),
+    "tiff": ((33, {}), (100, {"level": 1})),
+    "palette png": ((0.2, {}), (0.4, {"effort": 7}), (1.5, {"effort": 5}), (4, {"effort": 3}), (8, {"effort": 1})),
+    "gif": (
+        *((0.2, {}), (0.4, {"effort": 7}), (1.5, {"effort": 5}), (5, {"effort": 3})),
+        *((8, {"effort": 3, "bitdepth": 7}), (12, {"effort": 3, "bitdepth": 6, "dither": 0})),
+    ),
 }
 
 
-def affordable(format: str, options: Mapping[str, Any], pixels: int) -> dict[str, Any]:
-    """The options with which so many pixels, of all frames and encodes together, are encoded in time, or ImpossibleOutput."""
+def affordable(format: str, options: Mapping[str, Any], size: Size, times: int = 1) -> dict[str, Any]:
+    """The options with which so many frames, or encodes, of this size end in time; ImpossibleOutput, with the largest width, if none."""
+    pixels = size.area * times
     kind = next((f"{word} {format}" for word in ("lossless", "palette") if options.get(word) and f"{word} {format}" in PACES), format)
     if kind not in PACES:
         return dict(options)
@@ -32,5 +43,14 @@ def affordable(format: str, options: Mapping[str, Any], pixels: int) -> dict[str
         if pixels <= most * MEGAPIXEL:
             least = {"effort": min(other["effort"], options.get("effort", other["effort"]))} if "effort" in other else {}
             return {**options, **other, **least}
-    message = f"A {kind} of {pixels} pixels would take too long; at most {most * MEGAPIXEL:.0f} are possible. Ask for a smaller picture"
-    raise ImpossibleOutput(f"{message}{' or another kind' if ' ' in kind else ''}.", pixels=pixels, maximum=int(most * MEGAPIXEL))
+    maximum = int(most * MEGAPIXEL)
+    width = isqrt(maximum * size.width // (size.height * times))
+    # As in limits.py: rounding of the height may carry it over the limit.
+    largest = next((width for width in range(width, 1, -1) if scaled_to(size, width, None).area * times <= maximum), 1)
+    raise ImpossibleOutput(
+        f"A {kind} of {size.width} x {size.height} pixels{f', {times} times,' * (times > 1)} would take too long to encode. "
+        f"The largest width that a picture of these proportions can have is {largest}{' as this kind' * (' ' in kind)}.",
+        pixels=pixels,
+        maximum=maximum,
+        largest_width=largest,
+    )
