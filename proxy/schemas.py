@@ -198,11 +198,16 @@ class DeletedOut(Schema):
 
 
 class OperationOut(Schema):
-    """A parameter of plans. `default` holds when it is left out (null: nothing); `formats` are those that know an output option."""
+    """A parameter of plans. `default` holds when it is left out (null: nothing); `formats` are those that know an output option.
+
+    `minimum` and `maximum` are those of a value that is one number.
+    """
 
     name: str
     summary: str
     expected: str
+    minimum: float | None
+    maximum: float | None
     default: str | None
     example: str
     formats: list[str] | None

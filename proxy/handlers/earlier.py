@@ -57,9 +57,9 @@ async def form_upload(request: Request) -> Response:
 
 
 async def named(request: Request) -> Response:
-    """A stored or staged image, transformed as a name and its arguments say."""
+    """A stored or staged image, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
     image = await known.find(services(request), image_id(request))
-    plan = plan_of(request.path_params["transform"], request.query_params, image.facts.format)
+    plan = plan_of(request.path_params["transform"], request.query_params, _format(request, image.facts.format))
     asked = ImagePath(image_id=image.id, plan=plan, extension=plan.format)
     return await variant(request, asked, plan, image, elsewhere=True)
 
@@ -69,10 +69,14 @@ async def on_demand(request: Request) -> Response:
     query = request.query_params
     if "url" in query:
         raise RemoteOff("Remote pictures are off on this server.")
-    text = not query.keys() & set(FORMAT) and prefers(request.headers.get("accept"), "image/*", "text/plain") == "text/plain"
     async with posted(services(request), pictures(request)) as picture:
-        plan = plan_of(request.path_params["transform"], query, TEXT if text else picture.format)
+        plan = plan_of(request.path_params["transform"], query, _format(request, picture.format))
         return await transformed(request, plan, picture, negotiated=True)
+
+
+def _format(request: Request, source: str) -> str:
+    """That of the source, unless somebody can read nothing but text; an argument that names one is looked at later."""
+    return TEXT if prefers(request.headers.get("accept"), "image/*", "text/plain") == "text/plain" else source
 
 
 async def download(request: Request) -> Response:

@@ -76,14 +76,14 @@ async def _original(request: Request, image: KnownImage, asked: ImagePath) -> Re
 
 
 async def variant(request: Request, asked: ImagePath, plan: Plan, image: KnownImage, *, elsewhere: bool = False) -> Response:
-    """What the path asks for, with the plan in it; `elsewhere` tells that the request came to another address."""
+    """What the path asks for, with the plan in it; `elsewhere` tells that it came to another address, where Accept decides."""
     began, held = perf_counter(), services(request)
     resolved = await resolve(held, plan, image, request.headers.get("accept"))
     format = resolved.plan.format
     terms = Terms(
         cache_control=STAGED if image.staged else FOCAL if asked.steered else PRESET if asked.named else IMMUTABLE,
         location=asked.location_of(resolved.plan) or (asked.accepted if elsewhere else None),
-        negotiated=plan.auto,
+        negotiated=plan.auto or elsewhere,
         warning=" ".join(resolved.warnings),
     )
 

@@ -39,6 +39,8 @@ def operations() -> list[OperationOut]:
                 name=name,
                 summary=parameter.summary,
                 expected=parameter.convertor.expected,
+                minimum=getattr(parameter.convertor, "lowest", None),
+                maximum=getattr(parameter.convertor, "highest", None),
                 default=name + parameter.convertor.format(default) if default else None,
                 example=parameter.example,
                 formats=sorted(kind.formats) if issubclass(kind, OutputOption) else None,

@@ -108,6 +108,15 @@ def test_on_demand_is_ascii_by_accept_but_not_against_a_named_format(deployment:
     assert curl(*text, f"{deployment.url}/on_demand/sepia/?format=png")[1]["content-type"] == "image/png"
 
 
+def test_a_named_transform_is_ascii_by_accept_but_not_against_a_named_format(deployment: Deployment, api: httpx2.Client) -> None:
+    url = f"{deployment.url}/images/{store(api, photo(64, 48))}/sepia/"
+    status, headers, body = curl("-H", "Accept: text/plain", url)
+    assert (status, headers["content-type"], headers["vary"]) == (200, "text/plain; charset=utf-8", "accept")
+    assert len(body.decode().splitlines()) > 10
+    assert curl("-H", "Accept: text/plain", f"{url}?format=png")[1]["content-type"] == "image/png"
+    assert curl(url)[1]["vary"] == "accept"
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "named"),
     [
