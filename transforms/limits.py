@@ -16,6 +16,8 @@ MEGAPIXEL = 1_000_000
 ACCEPTED = frozenset({"jpg", "png", "webp", "gif", "avif"})
 # Encoders of these hold or search so much for each pixel that large ones would block a slot for minutes.
 COSTLY = frozenset({"avif", "gif"})
+# Those of a frame. A photo of so many takes a quarter of the time that a render has, noise half of it (transforms/engine/afford.py).
+GIF_PIXELS = 12 * MEGAPIXEL
 # Types that people do send, with what they are called there.
 UNREADABLE = {"heic": "HEIC", "heif": "HEIF", "jxl": "JPEG XL"}
 
@@ -116,6 +118,7 @@ class Limits:
 
     def _most_pixels(self, output: Format, enlarged: bool, frames: int) -> int:
         single = self.costly_output_pixels if enlarged or output.name in COSTLY else self.output_pixels
+        single = min(single, GIF_PIXELS) if output.name == "gif" else single
         return min(single, self.animation_pixels // frames)
 
     def _largest_width(self, size: Size, output: Format, enlarged: bool, frames: int) -> int:

@@ -63,6 +63,13 @@ def test_what_would_always_be_late_is_refused_with_the_width_that_is_possible(
         affordable(format, options, scaled_to(large, width + 2, None), times)
 
 
+@pytest.mark.parametrize("format", ["gif", "webp"])
+def test_what_moves_gets_less_effort_and_is_not_refused(format: str) -> None:
+    options = affordable(format, {"effort": 6}, Size(2000, 2000), 50, moving=True)
+    assert options["effort"] < 6
+    assert "bitdepth" not in options
+
+
 @given(st.sampled_from(sorted(PACES)), st.integers(0, 10), st.integers(1, 120), st.integers(1, 120))
 def test_effort_never_rises_with_the_size(kind: str, effort: int, smaller: int, larger: int) -> None:
     smaller, larger = sorted((smaller, larger))

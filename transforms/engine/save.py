@@ -56,7 +56,8 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
     if output.name == "avif":
         options["effort"] = avif_effort(size, chosen)
     encodes = MOST_ENCODES if chosen.get(MaxBytes).maxbytes is not None else 1
-    options = affordable(output.name, options, size, encodes * image.height // size.height)
+    frames = image.height // size.height
+    options = affordable(output.name, options, size, encodes * frames, moving=frames > 1)
 
     def save(picture: Image, quality: int) -> bytes:
         data: bytes = pyvips.Operation.call(SAVERS[output.name], picture, **(options | {"Q": quality} if "Q" in options else options))
