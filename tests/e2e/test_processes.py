@@ -42,7 +42,7 @@ def test_sigterm_is_said_on_readyz_and_what_is_under_way_ends_well(tmp_path: Pat
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
         image_id = store(api, photo(2400, 1800))
         with ThreadPoolExecutor(1) as pool:
-            slow = pool.submit(httpx2.get, f"{app.url}/img/{image_id}/rotate33/w500.webp", timeout=30)
+            slow = pool.submit(httpx2.get, f"{app.url}/img/{image_id}/rotate33,blur5.webp", timeout=30)
             time.sleep(0.2)
             app.process.send_signal(signal.SIGTERM)
             assert eventually(lambda: api.get("/readyz").status_code == 503, within=1)
