@@ -88,7 +88,8 @@ def turned(frame: Image, angle: int, size: Size, colour: Colour) -> Image:
     options = {"background": ink[: ready.bands]}
     # libvips rounds the rectangle around it in its own way, by a pixel.
     made = ready.rotate(angle, **options).gravity("centre", *size, extend="background", **options)
-    return made.unpremultiply().cast("uchar") if made.hasalpha() else made
+    # Kept: an area filter or a resize asks for rows more than once, and each time they would be turned anew.
+    return (made.unpremultiply().cast("uchar") if made.hasalpha() else made).copy_memory()
 
 
 def _ready(frame: Image, colour: Colour) -> Image:
