@@ -6,6 +6,7 @@ that name a range, the documentation and the contract tests all come from what t
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -146,16 +147,16 @@ class SourceOption(Operation):
         return {}
 
 
-class Measured(Operation):
+class Measured(Operation, ABC):
     """An operation that only the pixels can tell the size of. It is measured once; the plan then holds the operation found."""
 
+    @abstractmethod
     def measure(self, frames: Sequence["Image"]) -> Box:
         """The part of the frames that it stands for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def found(self, box: Box) -> Operation:
         """The operation that cuts out this part."""
-        raise NotImplementedError
 
 
 class OutputOption(Operation):

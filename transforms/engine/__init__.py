@@ -201,11 +201,7 @@ def _frames(plan: Plan, facts: Facts, load: Callable[[Size], Image], images: Map
     frames: Sequence[Image] = [image.crop(0, top, image.width, loaded.size.height) for top in range(0, image.height, loaded.size.height)]
     tools = {"images": images, "interpolate": pyvips.Interpolate.new("bicubic")}
     watched(*frames)
-    last = loaded.steps[0][1] if loaded.steps else None
     for operation, stage, size in loaded.steps:
-        if stage is not last:
-            # A resize asks for rows more than once: those of a picture that was turned before would be turned anew each time.
-            frames, last = [frame.copy_memory() for frame in frames], stage
         frames = operation.apply(frames, size, replace(stage, **tools))
         watched(*frames)
     return frames

@@ -27,3 +27,11 @@ def placed(size: Size, overlay: Size, place: str, margin: int = 0) -> tuple[int,
 
 def _offset(side: int, length: int, margin: int, share: float) -> int:
     return margin + floor((side - length - 2 * margin) * share)
+
+
+def shortest(texts: Sequence[str], value: tuple[object, ...], default: tuple[object, ...]) -> str:
+    """The texts of a value's parts as a plan says them. Parts are known by their place: only the last ones can be left off."""
+    said = len(texts)
+    while said > 1 and value[said - 1 :] == default[said - 1 :]:
+        said -= 1
+    return "".join(f"_{text}" for text in texts[:said])

@@ -13,7 +13,7 @@ from transforms.errors import ImpossibleOutput
 from transforms.geometry import Size, round_side
 from transforms.operation import Image, Operation, Stage, param, register
 from transforms.operations._bands import CSS_LUMA, Ink, InkText
-from transforms.operations._overlay import PLACES, laid_on, placed
+from transforms.operations._overlay import PLACES, laid_on, placed, shortest
 from transforms.operations.dpr import DevicePixelRatio
 from transforms.operations.gravity import COMPASS
 from transforms.params import Integer, Unfit
@@ -90,11 +90,7 @@ class LetteringText:
     def format(self, value: Lettering) -> str:
         encoded = base64.urlsafe_b64encode(value.text.encode()).decode().rstrip("=").replace("_", "~")
         texts = [encoded, value.place, str(value.size), bytes(value.ink).hex()]
-        # Values stand for what they are by their place: only the last ones can be left off.
-        default, said = Lettering(value.text), len(texts)
-        while said > 1 and value[said - 1 :] == default[said - 1 :]:
-            said -= 1
-        return "".join(f"_{text}" for text in texts[:said])
+        return shortest(texts, value, Lettering(value.text))
 
 
 @register

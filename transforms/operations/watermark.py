@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from transforms.geometry import Size, round_side, scaled_to
 from transforms.operation import Image, Operation, Stage, param, register
 from transforms.operations._bands import alpha_of, coloured
-from transforms.operations._overlay import IMAGE_ID, PLACES, laid_on, placed
+from transforms.operations._overlay import IMAGE_ID, PLACES, laid_on, placed, shortest
 from transforms.operations.dpr import DevicePixelRatio
 from transforms.params import decimal_text
 
@@ -66,11 +66,7 @@ class WatermarkText:
         return measure
 
     def format(self, value: Watermarking) -> str:
-        # Values stand for what they are by their place: only the last ones can be left off.
-        default, said = Watermarking(value.image), len(value)
-        while value[said - 1 :] == default[said - 1 :] and said > 1:
-            said -= 1
-        return "".join(f"_{part}" for part in value[:said])
+        return shortest([str(part) for part in value], value, Watermarking(value.image))
 
 
 @register
