@@ -95,10 +95,22 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
     ),
     catalog.BadCursor: Answer(status=400, title="Bad cursor", meaning="Take `next` of a page as it is, without changing it."),
     requests.RemoteOff: Answer(status=403, title="Remote pictures are off", meaning="This server fetches no pictures from other hosts."),
+    requests.BadSourceUrl: Answer(
+        status=400, title="Not a source", meaning="`url` is not the percent-encoded http(s) address of a picture: `expected` says what is."
+    ),
+    requests.SourceNotAllowed: Answer(
+        status=403, title="Source not allowed", meaning="This server does not fetch from this host, address or port."
+    ),
+    requests.BadSignature: Answer(
+        status=403,
+        title="Not signed",
+        meaning="The URL must be signed and is not, or `s` is not the signature of this URL: one changed character is enough.",
+    ),
     NoSuchAddress: Answer(status=404, title="No such address", meaning="No route has this path; `/openapi.json` lists those that exist."),
     requests.UnknownImage: Answer(status=404, title="No such image", meaning="No image with this id is staged or stored."),
     catalog.NotFound: Answer(status=404, title="Not found", meaning="No product or image with this id exists."),
     storage.NotStored: Answer(status=404, title="Nothing stored", meaning="Nothing is stored under this name, or not any more."),
+    requests.SourceMissing: Answer(status=404, title="No such source", meaning="The host of `url` says that there is no such picture."),
     MethodNotAllowed: Answer(
         status=405, title="Method not allowed", meaning="The header `Allow` and `allowed` list what this address takes."
     ),
@@ -116,6 +128,7 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         title="Wrong offset",
         meaning="The pieces of an upload, which only the server makes, did not follow each other: send the whole picture again.",
     ),
+    requests.ExpiredSignature: Answer(status=410, title="URL expired", meaning="The signed URL was good until `exp`: ask for a new one."),
     requests.ExpiredImage: Answer(status=410, title="Upload expired", meaning="It was not committed in time: upload the picture again."),
     pictures.TooManyBytes: Answer(status=413, title="Picture too large", meaning="It has more bytes than `maximum`."),
     requests.BodyTooLarge: Answer(status=413, title="Body too large", meaning="The whole request has more bytes than `maximum`."),
@@ -144,7 +157,17 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         title="Too much work",
         meaning="The plan takes longer on this picture than any render may: a smaller result or fewer operations will do.",
     ),
+    requests.TooManyVariants: Answer(
+        status=429,
+        title="Too many variants",
+        meaning="Unsigned URLs may have `maximum` variants of an image made, and they have: take one of those, or sign the URL.",
+    ),
     InternalError: Answer(status=500, title="Internal error", meaning="A bug of ours. Report it with the `request_id`."),
+    requests.SourceUnavailable: Answer(
+        status=502, title="Source unavailable", meaning="The picture cannot be fetched from its host. The server's log has the reason."
+    ),
+    requests.SourceTooSlow: Answer(status=504, title="Source too slow", meaning="The picture did not arrive from its host in time."),
+    requests.SourceBusy: _later("Source busy", "Too many pictures are being fetched from this host already, or it says that it is busy."),
     Stopping: _later("Server is stopping", "It could not wait any longer for this request to end: send it again."),
     pictures.RenderUnavailable: _later("Rendering unavailable", "No child process can be kept alive."),
     pictures.PoolBusy: _later("Busy", "Too many renders wait already."),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,11 @@ from transforms.operations.preset import NAME
 from transforms.operations.resize import SIDE
 from transforms.plan import AUTO, Plan
 from transforms.rewrites import has_preset
+
+HOST_PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\]", re.ASCII)
+KEY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+# HMAC-SHA256 gains nothing from longer keys, and loses strength with shorter ones (RFC 2104, 3).
+KEY_BYTES = 32
 
 PRESETS: Mapping[str, Plan] = {"thumbnail": parse("w128,h128,fit_cover", AUTO)}
 
@@ -89,6 +95,36 @@ def _writable(name: str) -> str:
     return name
 
 
+def _words(text: object) -> object:
+    return tuple(filter(None, (word.strip() for word in text.split(",")))) if isinstance(text, str) else text
+
+
+def _host(pattern: str) -> str:
+    """`*`, a host, or `*.` and a host, in lower case and ASCII."""
+    if not HOST_PATTERN.fullmatch(pattern := pattern.lower()):
+        raise ValueError(f"{pattern[:60]!r} is neither a host nor *.host")
+    return pattern
+
+
+def _network(text: object) -> object:
+    return ip_network(text) if isinstance(text, str) else text
+
+
+def _keys(text: object) -> object:
+    """`id=secret` with commas between; the secrets as bytes."""
+    if not isinstance(text, str):
+        return text
+    found: dict[str, bytes] = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, _, secret = item.partition("=")
+        if name in found or not KEY_ID.fullmatch(name):
+            raise ValueError("one of them has no id of a to z, 0 to 9 and -, or its id stands there twice")
+        if len(secret.encode()) < KEY_BYTES:
+            raise ValueError(f"the key {name} has fewer than {KEY_BYTES} bytes; `openssl rand -hex 32` makes a good one")
+        found[name] = secret.encode()
+    return found
+
+
 def plain(folder: Path) -> Path:
     """Other settings are URLs made from this path."""
     if set(":?#%") & set(str(folder)):
@@ -119,6 +155,37 @@ Widths = Annotated[
     NoDecode,
     BeforeValidator(_widths),
     Words(accepted=f"a comma list of widths from {SIDE.lowest} to {SIDE.highest}"),
+]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Words(accepted="a comma list of hosts such as img.example.com, *.example.com (every host below it) or * (every one)", default="none"),
+]
+Ports = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65_535)], ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Field(min_length=1),
+    Words(accepted="a comma list of ports from 1 to 65535", default="`80,443`"),
+]
+Networks = Annotated[
+    tuple[Annotated[InstanceOf[IPv4Network] | InstanceOf[IPv6Network], BeforeValidator(_network)], ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Words(accepted="a comma list of networks such as 10.1.0.0/16", default="none"),
+]
+Keys = Annotated[
+    Mapping[str, bytes],
+    NoDecode,
+    BeforeValidator(_keys),
+    Words(accepted="id=secret with commas between, each secret of 32 bytes or more: k1=…, made by `openssl rand -hex 32`", default="none"),
+]
+Urls = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$")], ...],
+    NoDecode,
+    BeforeValidator(_words),
+    Words(accepted="a comma list of http(s)://host:port", default="none"),
 ]
 Plans = Annotated[
     tuple[InstanceOf[Plan], ...],

@@ -16,7 +16,25 @@ from pydantic import AfterValidator, ByteSize, Field, ValidationError, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from proxy.setting_types import Bytes, DatabaseUrl, HttpUrl, Plans, Presets, Readable, RedisUrl, StorageUrl, Widths, Words, Writable, plain
+from proxy.setting_types import (
+    Bytes,
+    DatabaseUrl,
+    Hosts,
+    HttpUrl,
+    Keys,
+    Networks,
+    Plans,
+    Ports,
+    Presets,
+    Readable,
+    RedisUrl,
+    StorageUrl,
+    Urls,
+    Widths,
+    Words,
+    Writable,
+    plain,
+)
 from transforms.errors import PlanError
 from transforms.plan import Plan
 from transforms.rewrites import expanded
@@ -66,6 +84,40 @@ class Settings(BaseSettings):
     )
 
     widths: Widths = Field("256,512,1024,2048", validate_default=True, description="The widths in the `srcset` of an image's JSON.")
+    width_ladder: Literal["off", "strict", "snap"] = Field(
+        "off",
+        description="Whether unsigned URLs may name these widths only: `strict` refuses others, `snap` sends them to the next one.",
+    )
+    variants_per_image: int = Field(
+        0, ge=0, description="The most variants of an image that unsigned URLs may have made; 0 for as many as they like."
+    )
+    edges: Urls = Field(
+        "", validate_default=True, description="The nginx servers to be told that an image was deleted (`nginx/site/purge.conf`)."
+    )
+
+    remote_sources: Hosts = Field(
+        "",
+        validate_default=True,
+        description="The hosts whose pictures are fetched for `?url=`. Without any, only signed URLs are, from every public host.",
+    )
+    remote_ports: Ports = Field("80,443", validate_default=True, description="The ports that a `url` may name.")
+    remote_networks: Networks = Field(
+        "", validate_default=True, description="Networks that are fetched from though their addresses are not public."
+    )
+    remote_deadline: float = Field(8, gt=0, le=60, description="Seconds that fetching a picture may take, redirects included.")
+    remote_ttl: int = Field(
+        30 * 24 * 3600, ge=3600, description="Seconds that a remote picture is kept after its source was last asked for it."
+    )
+
+    signing_keys: Keys = Field(
+        "", validate_default=True, repr=False, description="Keys of signed URLs. The first one signs; all of them are accepted."
+    )
+    signatures: Literal["off", "remote", "all"] = Field(
+        "off", description="Which picture URLs must be signed: none, those with a `url`, or all."
+    )
+    open_uploads: bool = Field(
+        False, description="Whether everybody who reaches the server may upload and delete. On other addresses than loopback, `serve` wants this said."
+    )
 
     staging_ttl: int = Field(24 * 3600, ge=1, le=30 * 24 * 3600, description="Seconds that an upload waits to be committed.")
     staging_budget: Bytes = Field(ByteSize(512 * 1024**2), description="The bytes that all waiting uploads may take together.")
@@ -129,6 +181,13 @@ class Settings(BaseSettings):
         except PlanError as error:
             raise ValueError(str(error)) from error
         return warm
+
+    @field_validator("signatures")
+    @classmethod
+    def _there_is_a_key(cls, signatures: str, info: ValidationInfo) -> str:
+        if signatures != "off" and not info.data.get("signing_keys"):
+            raise ValueError(f"there is no key in {PREFIX}SIGNING_KEYS to check them with")
+        return signatures
 
     @field_validator("staging_budget")
     @classmethod

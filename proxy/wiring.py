@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 from catalog.repository import Catalog
 from catalog.session import connect as connect_catalog
@@ -11,8 +12,11 @@ from catalog.session import migrate
 from proxy.settings import Settings, WrongSetting, refusal, variable
 from services.broker import Tasks, make_broker
 from services.container import Services
+from services.edges import Edges
 from services.memory import Memory
+from services.origins.fetch import Origins
 from storage.base import ObjectStore, Staging
+from storage.leases import Leases
 from storage.opening import open_store
 from storage.quarantine import Quarantine
 from storage.staging import RedisStaging
@@ -21,6 +25,9 @@ from transforms.engine import prepare
 from transforms.errors import ProgImageError
 from transforms.limits import Limits
 from transforms.pool import RenderPool
+
+# A lease outlives the longest render by this much, so that it is lost by a dead holder only.
+LEASE_MARGIN = 2.0
 
 
 @asynccontextmanager
@@ -39,6 +46,10 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(staging.close)
         quarantine = Quarantine(connect_redis(settings.redis_url))
         stack.push_async_callback(quarantine.close)
+        leases = Leases(connect_redis(settings.redis_url), seconds=settings.render_deadline + LEASE_MARGIN)
+        stack.push_async_callback(leases.close)
+        edges = Edges(settings.edges)
+        stack.push_async_callback(edges.close)
         tasks = Tasks(make_broker(settings.redis_url))
         stack.callback(tasks.close)
         pool = render_pool(settings)
@@ -47,6 +58,9 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             store=store,
             staging=staging,
             quarantine=quarantine,
+            leases=leases,
+            origins=origins(settings),
+            edges=edges,
             catalog=Catalog(engine),
             pool=pool,
             tasks=tasks,
@@ -55,6 +69,8 @@ async def build(settings: Settings) -> AsyncIterator[Services]:
             warm=settings.warm,
             auto_order=settings.auto_order,
             presets=settings.presets,
+            variants_per_image=settings.variants_per_image,
+            remote_ttl=timedelta(seconds=settings.remote_ttl),
         )
 
 
@@ -86,6 +102,17 @@ def object_store(settings: Settings) -> ObjectStore:
 
 def uploads(settings: Settings) -> Staging:
     return RedisStaging(connect_redis(settings.redis_url), ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget)
+
+
+def origins(settings: Settings) -> Origins:
+    return Origins(
+        sources=settings.remote_sources,
+        ports=settings.remote_ports,
+        networks=settings.remote_networks,
+        own_host=urlsplit(settings.public_url).hostname or "",
+        max_bytes=settings.max_bytes,
+        deadline=settings.remote_deadline,
+    )
 
 
 def limits(settings: Settings) -> Limits:

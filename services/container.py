@@ -3,13 +3,17 @@
 from asyncio import Lock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from catalog.repository import Catalog
 from services.broker import Tasks
+from services.edges import Edges
 from services.flights import Flights
 from services.memory import Memory
+from services.origins.fetch import Origins
 from services.values import Built, KnownImage
 from storage.base import ObjectStore, Staging
+from storage.leases import Leases
 from storage.quarantine import Quarantine
 from transforms.geometry import Box
 from transforms.limits import Limits
@@ -21,12 +25,16 @@ from transforms.pool import RenderPool
 class Services:
     """`warm` lists the variants that are built after each commit; `auto_order` is the server's order for the format `auto`.
 
-    `presets` are the plans that have a name. `facts` is held while facts of a stored image are written anew.
+    `presets` are the plans that have a name. `variants_per_image` is the most that untrusted callers may have made; 0 for any number.
+    `remote_ttl` is how long a remote picture outlives the last look at its source. `facts` is held while facts of a stored image are written anew.
     """
 
     store: ObjectStore
     staging: Staging
     quarantine: Quarantine
+    leases: Leases
+    origins: Origins
+    edges: Edges
     catalog: Catalog
     pool: RenderPool
     tasks: Tasks
@@ -35,6 +43,8 @@ class Services:
     warm: tuple[Plan, ...]
     auto_order: tuple[str, ...]
     presets: Mapping[str, Plan] = field(default_factory=dict)
+    variants_per_image: int = 0
+    remote_ttl: timedelta = timedelta(days=30)
     flights: Flights[Built] = field(default_factory=Flights)
     lookups: Flights[KnownImage] = field(default_factory=Flights)
     boxes: Flights[Box] = field(default_factory=Flights)
