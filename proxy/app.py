@@ -13,12 +13,14 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from proxy import logs, metrics
+from proxy.admission import Admission, Ladder
 from proxy.endpoint import routes
 from proxy.handlers.common import Lifecycle, Shell
 from proxy.middleware import Edge
 from proxy.presenter import Presenter
 from proxy.routes import ENDPOINTS
 from proxy.settings import Settings
+from proxy.signing import Signer
 from proxy.wiring import build, limits
 from proxy.worker import TaskRunner
 from services.container import Services
@@ -48,11 +50,13 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[State]:
         lifecycle = Lifecycle()
-        presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings))
+        signer = Signer(keys=settings.signing_keys, required=settings.signatures)
+        admission = Admission(signer=signer, ladder=Ladder(mode=settings.width_ladder, widths=settings.widths))
+        presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings), signer=signer)
         async with build(settings) as services, background(settings, services, lines):
             await services.pool.warm_up()
             _drain_on_sigterm(lifecycle, settings.drain_notice)
-            yield {"shell": Shell(services=services, settings=settings, presenter=presenter, lifecycle=lifecycle)}
+            yield {"shell": Shell(services=services, settings=settings, admission=admission, presenter=presenter, lifecycle=lifecycle)}
 
     return Edge(Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False), max_body=settings.max_body)
 

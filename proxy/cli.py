@@ -61,6 +61,18 @@ def doctor(_: argparse.Namespace) -> None:
     sys.exit(FAILED if any(finding.failed for finding in findings) else 0)
 
 
+def sign(arguments: argparse.Namespace) -> None:
+    """print a picture's URL with its signature, in the one spelling that it has"""
+    settings = _settings(connecting=False)
+    from proxy.sign import signed_url
+    from transforms.errors import ProgImageError
+
+    try:
+        _say(signed_url(settings, arguments.url, seconds=arguments.expires, key=arguments.key))
+    except ProgImageError as error:
+        _end(str(error), FAILED)
+
+
 def openapi(_: argparse.Namespace) -> None:
     """print the OpenAPI document of the HTTP interface"""
     settings = _settings(connecting=False)
@@ -76,13 +88,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings are PROGIMAGE_* variables: see docs/settings.md.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (serve, worker, purge, doctor, openapi):
+    for command in (serve, worker, purge, doctor, sign, openapi):
         described = command.__doc__
         under = commands.add_parser(command.__name__, help=described, description=described)
         under.set_defaults(command=command)
         under.add_argument("--data", metavar="FOLDER", help="the data folder, instead of PROGIMAGE_DATA")
         if command is serve:
             _add_serve_options(under)
+        if command is sign:
+            _add_sign_options(under)
     return parser
 
 
@@ -91,6 +105,12 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_whole(0, 65535), default=8080, help="the port (%(default)s); 0 takes one that is free")
     parser.add_argument("--uds", metavar="PATH", type=Path, help="listen on this Unix socket instead")
     parser.add_argument("--workers", metavar="N", type=_whole(1, 256), default=1, help="processes that answer requests (%(default)s)")
+
+
+def _add_sign_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL", help="a path like /img/ID/w256.webp or '/img/w256.webp?url=https://…', or a whole URL")
+    parser.add_argument("--expires", metavar="SECONDS", type=_whole(1, 10**9), help="how long it is good (for ever)")
+    parser.add_argument("--key", metavar="ID", help="the key to sign by, which the URL then names (the first in PROGIMAGE_SIGNING_KEYS)")
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

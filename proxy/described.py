@@ -1,7 +1,5 @@
 """What a picture is, as JSON: the answer to any picture's URL with `.json` added."""
 
-from proxy.image_path import path_of
-from proxy.presenter import Presenter
 from proxy.schemas import Schema
 from services.values import KnownImage
 from transforms.formats import FORMATS
@@ -25,10 +23,10 @@ class PictureOut(Schema):
     warnings: list[str]
 
 
-def original_out(presenter: Presenter, image: KnownImage) -> PictureOut:
+def original_out(url: str, image: KnownImage) -> PictureOut:
     facts = image.facts
     return PictureOut(
-        url=presenter.url(image.id),
+        url=url,
         width=facts.width,
         height=facts.height,
         bytes=image.bytes,
@@ -40,11 +38,11 @@ def original_out(presenter: Presenter, image: KnownImage) -> PictureOut:
     )
 
 
-def variant_out(presenter: Presenter, image: KnownImage, resolved: Resolved, length: int) -> PictureOut:
+def variant_out(url: str, resolved: Resolved, length: int) -> PictureOut:
     """`length` is the number of bytes."""
     format = FORMATS[resolved.plan.format]
     return PictureOut(
-        url=presenter.base + path_of(image.id, str(resolved.plan), format.name),
+        url=url,
         width=resolved.size.width,
         height=resolved.size.height,
         bytes=length,

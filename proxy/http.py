@@ -14,6 +14,9 @@ PRESET = "public, max-age=3600, must-revalidate"
 FOCAL = "public, max-age=60"
 REDIRECT = "public, max-age=86400"
 NO_STORE = "no-store"
+YEAR = 31_536_000
+# A remote picture is shown a little longer while its source is asked again, and for a day while that is away.
+STALE = "stale-while-revalidate=60, stale-if-error=86400"
 MAX_TAGS_LENGTH = 8192
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -34,6 +37,21 @@ RANGES: Headers = ((b"accept-ranges", b"bytes"),)
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+def cache_control(*, staged: bool = False, named: bool = False, fresh: int | None = None, left: int | None = None) -> str:
+    """How long a picture may be kept. `named`: its plan has a preset; `fresh`: seconds for which a remote source is believed.
+
+    `left` are the seconds for which its signed URL is good: nothing is shown after them, not even when we are away.
+    """
+    if left is not None:
+        longest = 60 if staged else 3600 if named else YEAR
+        return f"{'private' if staged else 'public'}, max-age={max(0, min(longest, left, fresh or YEAR))}, must-revalidate"
+    if staged:
+        return STAGED
+    if fresh is not None:
+        return f"public, max-age={fresh}, must-revalidate" if named else f"public, max-age={fresh}, {STALE}"
+    return PRESET if named else IMMUTABLE
 
 
 def quoted(etag: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from catalog.records import ImageRecord, ProductRecord, VariantRecord
 from proxy.image_path import path_of
 from proxy.schemas import ImageOut, ProductOut, RenditionOut, StagedOut, UploadOut, VariantOut
+from proxy.signing import Signer
 from services.stage import Upload
 from transforms.errors import ImpossibleOutput
 from transforms.formats import FORMATS
@@ -22,7 +23,7 @@ SHOWN_WIDTHS = (256, 512)
 
 @dataclass(frozen=True, kw_only=True)
 class Presenter:
-    """Makes answers out of records; `base` goes before every path (empty: URLs relative to the host).
+    """Makes answers out of records; `base` goes before every path (empty: URLs relative to the host), which the `signer` signs if it must.
 
     `widths`, ascending, are those that a `srcset` offers where the limits allow them.
     """
@@ -30,9 +31,10 @@ class Presenter:
     base: str
     widths: tuple[int, ...]
     limits: Limits
+    signer: Signer
 
     def url(self, image_id: str, plan: str = NOTHING, format: str = "") -> str:
-        return self.base + path_of(image_id, plan, format)
+        return self.base + self.signer.address(path_of(image_id, plan, format))
 
     def upload(self, upload: Upload) -> StagedOut:
         return StagedOut(**self._upload(upload))

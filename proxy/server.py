@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -59,6 +60,11 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
 
     CannotStart when the address is not to be had; CatalogUnavailable or StorageUnavailable when a server is away.
     """
+    if not uds and not settings.open_uploads and not _is_loopback(host):
+        raise CannotStart(
+            f"{host} can be reached from elsewhere, and whoever reaches ProgImage may upload and delete: put it behind something that asks "
+            f"who they are, or say {variable('open_uploads')}=true if that is what you want"
+        )
     # uvicorn drains on a signal and then raises it again: without these, what is left here would not be closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -141,6 +147,13 @@ class _Processes(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(START_SECONDS, self.should_exit) for process in self.processes):
             self._announce()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

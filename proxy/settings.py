@@ -116,7 +116,8 @@ class Settings(BaseSettings):
         "off", description="Which picture URLs must be signed: none, those with a `url`, or all."
     )
     open_uploads: bool = Field(
-        False, description="Whether everybody who reaches the server may upload and delete. On other addresses than loopback, `serve` wants this said."
+        False,
+        description="Whether all who reach the server may upload and delete; `serve` on other addresses than loopback wants it said.",
     )
 
     staging_ttl: int = Field(24 * 3600, ge=1, le=30 * 24 * 3600, description="Seconds that an upload waits to be committed.")

@@ -26,7 +26,8 @@ class Services:
     """`warm` lists the variants that are built after each commit; `auto_order` is the server's order for the format `auto`.
 
     `presets` are the plans that have a name. `variants_per_image` is the most that untrusted callers may have made; 0 for any number.
-    `remote_ttl` is how long a remote picture outlives the last look at its source. `facts` is held while facts of a stored image are written anew.
+    `remote_ttl` is how long a remote picture outlives the last look at its source. `facts` is held while facts of a stored image are
+    written anew.
     """
 
     store: ObjectStore

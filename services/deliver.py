@@ -49,7 +49,7 @@ async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str
     return row.etag if row else None
 
 
-async def deliver(services: Services, known: KnownImage, resolved: Resolved) -> Delivery:
+async def deliver(services: Services, known: KnownImage, resolved: Resolved, *, trusted: bool = False) -> Delivery:
     """The variant. Errors: ImageError, RenderUnavailable, and StorageUnavailable when its original cannot be read."""
     key = _key_of(known, resolved)
     if (variant := services.memory.variants.get(key)) is not None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.admission import Admission
 from proxy.http import NO_STORE, prefers
 from proxy.presenter import Presenter
 from proxy.settings import Settings
@@ -26,6 +27,7 @@ class Shell:
 
     services: Services
     settings: Settings
+    admission: Admission
     presenter: Presenter
     lifecycle: Lifecycle
 

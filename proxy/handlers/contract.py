@@ -7,7 +7,24 @@ from pydantic import BaseModel
 
 from catalog.errors import CatalogUnavailable, ImageBusy
 from proxy.endpoint import BYTES, Body, Content, Parameter, Reply
-from services.errors import BadRequest, BodyTooLarge, EmptyUpload, ExpiredImage, UncommittableImage, UnknownImage, UnsupportedBody
+from services.errors import (
+    BadRequest,
+    BadSignature,
+    BadSourceUrl,
+    BodyTooLarge,
+    EmptyUpload,
+    ExpiredImage,
+    ExpiredSignature,
+    RemoteOff,
+    SourceBusy,
+    SourceMissing,
+    SourceNotAllowed,
+    SourceTooSlow,
+    SourceUnavailable,
+    UncommittableImage,
+    UnknownImage,
+    UnsupportedBody,
+)
 from storage.base import StagingFull, StorageUnavailable
 from transforms.errors import (
     BrokenImage,
@@ -53,11 +70,17 @@ TRANSFORM = (
     *(PlanError, BadRequest, EmptyUpload, TooManyBytes, BodyTooLarge, UnsupportedFormat, UnsupportedBody, LimitExceeded),
     *(ImpossibleOutput, TooMuchWork, *READ, *RENDER),
 )
+SIGNED = (BadSignature, ExpiredSignature)
+SOURCE = (
+    *(BadSourceUrl, RemoteOff, SourceNotAllowed, SourceMissing, SourceUnavailable, SourceTooSlow, SourceBusy),
+    *(UnsupportedFormat, LimitExceeded, StagingFull),
+)
 COMMIT = (UncommittableImage, ExpiredImage, ImageBusy, *AWAY)
 
 VALIDATORS = {
     "ETag": "strong: a digest of the bytes",
-    "Cache-Control": "immutable for a year; with a preset an hour; staged pictures are private for a minute",
+    "Cache-Control": "immutable for a year; with a preset an hour; remote pictures as long as their source says; signed URLs until they "
+    "expire; staged pictures are private for a minute",
 }
 SAFETY_HEADERS = {
     "Content-Disposition": "inline, or attachment for types that browsers could execute",
@@ -81,6 +104,17 @@ CONDITIONAL = (
     Parameter(name="If-None-Match", place="header", description="etags that the client has"),
     Parameter(name="Range", place="header", description="one range of bytes", example="bytes=0-1023"),
     Parameter(name="If-Range", place="header", description="the etag of which the range is wanted"),
+)
+SOURCE_URL = Parameter(
+    name="url",
+    description="the address of the picture, percent-encoded; redirects to the one spelling in which all but unreserved characters are",
+    required=True,
+    example="https://example.com/picture.jpg",
+)
+SIGNATURE = (
+    Parameter(name="s", description="the signature of this URL (`progimage sign`), where URLs are signed"),
+    Parameter(name="exp", description="the last second, in Unix time, in which the signed URL is good", example="1800000000"),
+    Parameter(name="k", description="the id of the key that it is signed by"),
 )
 ACCEPT = Parameter(name="Accept", place="header", description="decides between JSON, a page or a picture")
 NEVER_CACHED = {"Cache-Control": "no-store"}

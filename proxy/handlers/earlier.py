@@ -1,5 +1,11 @@
 """The interfaces that ProgImage grew from (urls.md, last table): they keep working."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from time import time
+
+from services.origins.source_url import parse as parse_source
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -8,7 +14,7 @@ from proxy import pages
 from proxy.bodies import pictures
 from proxy.endpoint import Endpoint, Parameter, Reply
 from proxy.errors import NoSuchAddress
-from proxy.handlers.common import answer, image_id, services
+from proxy.handlers.common import answer, image_id, services, shell
 from proxy.handlers.contract import (
     ACCEPT,
     COMMIT,
@@ -18,6 +24,10 @@ from proxy.handlers.contract import (
     PICTURES,
     READ,
     RENDER,
+    SIGNATURE,
+    SIGNED,
+    SOURCE,
+    SOURCE_URL,
     TRANSFORM,
     UPLOAD,
     VARIANT_HEADERS,
@@ -25,15 +35,15 @@ from proxy.handlers.contract import (
     picture_replies,
 )
 from proxy.handlers.images import presented, store_pictures, stored
-from proxy.handlers.pictures import TEXT, variant
+from proxy.handlers.pictures import TEXT, check_source, variant_elsewhere
 from proxy.handlers.posted import REPLIES, transformed
 from proxy.handlers.queries import next_url
 from proxy.http import Unsatisfiable, prefers
-from proxy.image_path import ImagePath
 from proxy.named import FORMAT, NAMED, arguments, plan_of
+from proxy.picture_query import parse_query
 from proxy.schemas import EarlierFormOut, EarlierUploadOut
 from services import known
-from services.errors import BadRequest, RemoteOff, UnknownImage
+from services.errors import BadRequest, BadSignature, TooManyVariants, UnknownImage
 from services.ids import checked_id
 from services.transform import posted
 from transforms.errors import ImpossibleOutput, PlanError
@@ -60,18 +70,33 @@ async def named(request: Request) -> Response:
     """A stored or staged image, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
     image = await known.find(services(request), image_id(request))
     plan = plan_of(request.path_params["transform"], request.query_params, _format(request, image.facts.format))
-    asked = ImagePath(image_id=image.id, plan=plan, extension=plan.format)
-    return await variant(request, asked, plan, image, elsewhere=True)
+    return await variant_elsewhere(request, image, plan)
 
 
 async def on_demand(request: Request) -> Response:
-    """A posted picture, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
-    query = request.query_params
-    if "url" in query:
-        raise RemoteOff("Remote pictures are off on this server.")
-    async with posted(services(request), pictures(request)) as picture:
-        plan = plan_of(request.path_params["transform"], query, _format(request, picture.format))
+    """A posted picture, or that of a `url`, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
+    async with _sent(request) as sent, posted(services(request), sent) as picture:
+        plan = plan_of(request.path_params["transform"], request.query_params, _format(request, picture.format))
         return await transformed(request, plan, picture, negotiated=True)
+
+
+@asynccontextmanager
+async def _sent(request: Request) -> AsyncIterator[AsyncIterator[AsyncIterator[bytes]]]:
+    """The pictures in the body, or the one that `url` names."""
+    query = parse_query(request.scope["query_string"])
+    if not query.url:
+        yield pictures(request)
+        return
+    source = parse_source(query.url)
+    signed = shell(request).admission.signer.verified(request.url.path, str(source), query, time())
+    check_source(request, source, signed=signed)
+    async with services(request).origins.get(source, signed=signed) as fetched:
+        yield _alone(fetched.chunks)
+
+
+async def _alone(chunks: AsyncIterator[bytes] | None) -> AsyncIterator[AsyncIterator[bytes]]:
+    if chunks is not None:
+        yield chunks
 
 
 def _format(request: Request, source: str) -> str:
@@ -126,7 +151,7 @@ ENDPOINTS = (
         summary="An image, transformed by name",
         parameters=(TRANSFORM_NAME, *ARGUMENTS, *CONDITIONAL),
         responses=picture_replies(VARIANT_HEADERS),
-        errors=(NoSuchAddress, BadRequest, PlanError, ImpossibleOutput, *READ, *RENDER, Unsatisfiable),
+        errors=(NoSuchAddress, BadRequest, BadSignature, TooManyVariants, PlanError, ImpossibleOutput, *READ, *RENDER, Unsatisfiable),
     ),
     Endpoint(
         method="POST",
@@ -134,10 +159,10 @@ ENDPOINTS = (
         handler=on_demand,
         tag="earlier",
         summary="A picture that comes with the request, transformed by name",
-        parameters=(TRANSFORM_NAME, *ARGUMENTS, ACCEPT),
+        parameters=(TRANSFORM_NAME, *ARGUMENTS, replace(SOURCE_URL, required=False), *SIGNATURE, ACCEPT),
         body=ONE_PICTURE,
         responses=REPLIES,
-        errors=(NoSuchAddress, RemoteOff, *TRANSFORM),
+        errors=(NoSuchAddress, *SIGNED, *SOURCE, *TRANSFORM),
     ),
     Endpoint(
         method="GET",

@@ -1,23 +1,37 @@
 """Pictures: `/img/…`, from the text of the URL to the bytes of the answer (http.md, the order of a request)."""
 
 from functools import partial
-from time import perf_counter
+from time import perf_counter, time
 
+from services.origins.source_url import SourceUrl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from proxy import metrics
+from proxy.admission import Asked
 from proxy.described import PictureOut, original_out, variant_out
 from proxy.endpoint import Endpoint, Parameter
 from proxy.handlers.common import image_id, services, shell
-from proxy.handlers.contract import CONDITIONAL, PICTURE_HEADERS, READ, RENDER, VARIANT_HEADERS, described_replies, url_replies
+from proxy.handlers.contract import (
+    CONDITIONAL,
+    PICTURE_HEADERS,
+    READ,
+    RENDER,
+    SIGNATURE,
+    SIGNED,
+    SOURCE,
+    SOURCE_URL,
+    VARIANT_HEADERS,
+    described_replies,
+    url_replies,
+)
 from proxy.handlers.transforms import plan_help
-from proxy.http import FOCAL, IMMUTABLE, PRESET, REDIRECT, STAGED, Headers, Terms, Unsatisfiable, encoded, matches, picture_headers
-from proxy.image_path import DESCRIBED, ImagePath, parse_path
+from proxy.http import FOCAL, REDIRECT, Terms, Unsatisfiable, cache_control, encoded, matches, picture_headers
+from proxy.image_path import DESCRIBED, ImagePath, path_of
 from proxy.responses import BytesResponse, FileResponse, asked_part, bytes_answer, described, unchanged
-from services import deliver, known
-from services.errors import BadRequest, RemoteOff
-from services.ids import is_image_id
+from services import deliver, known, remote
+from services.errors import BadRequest, BadSignature, SourceNotAllowed, TooManyVariants
+from services.origins.fetch import LOOP
 from services.resolving import resolve
 from services.sources import original_path
 from services.values import KnownImage, Timings
@@ -31,41 +45,71 @@ TEXT = "txt"
 
 
 async def picture(request: Request) -> Response:
-    path, query = request.path_params["path"], request.scope["query_string"]
-    if b"url" in query and "url" in request.query_params:
-        raise _no_remote(path)
-    asked = parse_path(path)
-    if request.scope["raw_path"] != asked.accepted.encode():
-        return RedirectResponse(asked.accepted, 308, {"cache-control": REDIRECT})
-    image = await known.find(services(request), asked.image_id)
-    if asked.steered:
-        return RedirectResponse(asked.with_point(image.focal).accepted, 307, {"cache-control": FOCAL})
-    return await (_original(request, image, asked) if asked.plan is None else variant(request, asked, asked.plan, image))
+    """What a path behind `/img/` names: an image of ours, or with `url` one of another host."""
+    held, now = shell(request), time()
+    asked = held.admission.admitted(request.path_params["path"], request.scope["raw_path"], request.scope["query_string"], now)
+    if not asked.spelled_right:
+        return RedirectResponse(
+            asked.canonical, 308, {"cache-control": cache_control(left=_left(asked, now)) if asked.expires else REDIRECT}
+        )
+    if asked.source:
+        return await _remote(request, asked, asked.source)
+    image = await known.find(held.services, asked.path.image_id)
+    if asked.path.steered:
+        return RedirectResponse(asked.address(asked.path.with_point(image.focal).accepted), 307, {"cache-control": FOCAL})
+    return await (_original(request, image, asked) if asked.path.plan is None else variant(request, asked, image))
 
 
-def _no_remote(path: str) -> BadRequest | RemoteOff:
-    if is_image_id(path.partition("/")[0].partition(".")[0]):
-        return BadRequest("A path with an id takes no `url`: a picture is stored or remote, not both.", expected="an id or a url")
-    return RemoteOff("Remote pictures are off on this server.")
+async def _remote(request: Request, asked: Asked, source: SourceUrl) -> Response:
+    """A variant of another host's picture, which is an image of ours from then on."""
+    check_source(request, source, signed=asked.signed)
+    found = await remote.find(services(request), source, signed=asked.signed)
+    return await variant(request, asked, found.image, fresh=found.fresh)
+
+
+def check_source(request: Request, source: SourceUrl, *, signed: bool) -> None:
+    """RemoteOff or SourceNotAllowed, also for a request that we have sent ourselves."""
+    services(request).origins.check(str(source), signed=signed, host=request.url.hostname or "")
+    if LOOP in request.headers.get("cdn-loop", "").lower():
+        raise SourceNotAllowed(
+            "This request comes from ProgImage itself: the source leads in a circle.", expected="the picture's own address"
+        )
+
+
+def _left(asked: Asked, now: float) -> int | None:
+    return None if asked.expires is None else asked.expires - int(now)
 
 
 async def original(request: Request) -> Response:
     """The original of the image that the path names as `id`."""
+    _only_signed(request)
     image = await known.find(services(request), image_id(request))
-    return await _original(request, image, ImagePath(image_id=image.id))
+    return await _original(request, image, Asked(path=ImagePath(image_id=image.id)))
 
 
 async def as_text(request: Request) -> Response:
     """The same image as ASCII."""
-    image = await known.find(services(request), image_id(request))
-    plan = parse(NOTHING, TEXT)
-    return await variant(request, ImagePath(image_id=image.id, plan=plan, extension=TEXT), plan, image, elsewhere=True)
+    return await variant_elsewhere(request, await known.find(services(request), image_id(request)), parse(NOTHING, TEXT))
 
 
-async def _original(request: Request, image: KnownImage, asked: ImagePath) -> Response:
-    terms = Terms(cache_control=STAGED if image.staged else IMMUTABLE)
-    if asked.described:
-        return described(request, original_out(shell(request).presenter, image), terms, f"{image.id}.json")
+async def variant_elsewhere(request: Request, image: KnownImage, plan: Plan) -> Response:
+    """A variant at another address than its own, where Accept decides."""
+    _only_signed(request)
+    plan = shell(request).admission.ladder.applied(plan)
+    path = ImagePath(image_id=image.id, plan=plan, extension=plan.format)
+    return await variant(request, Asked(path=path), image, elsewhere=True)
+
+
+def _only_signed(request: Request) -> None:
+    if shell(request).admission.signer.required == "all":
+        raise BadSignature("This server gives pictures at signed addresses only.", expected="a signed URL that begins with /img/")
+
+
+async def _original(request: Request, image: KnownImage, asked: Asked) -> Response:
+    terms = Terms(cache_control=cache_control(staged=image.staged, left=_left(asked, time())))
+    if asked.path.described:
+        out = original_out(shell(request).presenter.base + asked.address(path_of(image.id)), image)
+        return described(request, out, terms, f"{image.id}.json")
     headers = picture_headers(f"{image.id}.{image.facts.format}", image.facts.format, image.etag, terms)
     if matches(request.headers.get("if-none-match"), image.etag):
         return unchanged(headers)
@@ -75,29 +119,31 @@ async def _original(request: Request, image: KnownImage, asked: ImagePath) -> Re
     return FileResponse(status, part, told, original_path(services(request), image))
 
 
-async def variant(request: Request, asked: ImagePath, plan: Plan, image: KnownImage, *, elsewhere: bool = False) -> Response:
-    """What the path asks for, with the plan in it; `elsewhere` tells that it came to another address, where Accept decides."""
-    began, held = perf_counter(), services(request)
+async def variant(request: Request, asked: Asked, image: KnownImage, *, fresh: int | None = None, elsewhere: bool = False) -> Response:
+    """What the path asks for, with the plan in it. `fresh` is how long its remote source is believed.
+
+    `elsewhere` tells that it came to another address, where Accept decides.
+    """
+    began, held, path = perf_counter(), services(request), asked.path
+    plan = path.plan or parse(NOTHING, image.facts.format)
     resolved = await resolve(held, plan, image, request.headers.get("accept"))
-    format = resolved.plan.format
+    came_to = path.with_plan(resolved.plan).accepted
     terms = Terms(
-        cache_control=STAGED if image.staged else FOCAL if asked.steered else PRESET if asked.named else IMMUTABLE,
-        location=asked.location_of(resolved.plan) or (asked.accepted if elsewhere else None),
+        cache_control=cache_control(staged=image.staged, named=path.named, fresh=fresh, left=_left(asked, time())),
+        location=asked.address(came_to) if elsewhere or came_to != path.accepted else None,
         negotiated=plan.auto or elsewhere,
         warning=" ".join(resolved.warnings),
     )
-
-    def headers(etag: str) -> Headers:
-        return picture_headers(f"{image.id}.{format}", format, etag, terms)
-
-    tags = None if asked.described else request.headers.get("if-none-match")
+    headers = partial(picture_headers, f"{image.id}.{resolved.plan.format}", resolved.plan.format, terms=terms)
+    tags = None if path.described else request.headers.get("if-none-match")
     if tags and (etag := await deliver.etag(held, image, resolved)) and matches(tags, etag):
         return unchanged(headers(etag))
-    delivery = await deliver.deliver(held, image, resolved)
+    delivery = await deliver.deliver(held, image, resolved, trusted=asked.signed)
     metrics.variant_answered(delivery.how, dict(delivery.timings).get("render"))
     data, etag = delivery.variant.data, delivery.variant.etag
-    if asked.described:
-        return described(request, variant_out(shell(request).presenter, image, resolved, len(data)), terms, f"{image.id}.json")
+    if path.described:
+        url = shell(request).presenter.base + asked.address(came_to.removesuffix(DESCRIBED))
+        return described(request, variant_out(url, resolved, len(data)), terms, f"{image.id}.json")
     stages = delivery.timings or (("cache", perf_counter() - began),)
     return bytes_answer(request, data, etag, (*headers(etag), *encoded(x_cache=delivery.how, server_timing=timing(stages))))
 
@@ -114,11 +160,12 @@ EXTENSION = Parameter(
     example="webp",
     schema={"type": "string", "enum": [*(name for name, format in FORMATS.items() if format.writable), "auto"]},
 )
-VARIANT_ERRORS = (PlanError, BadRequest, ImpossibleOutput, TooMuchWork, *READ, *RENDER)
+VARIANT_ERRORS = (PlanError, BadRequest, ImpossibleOutput, TooMuchWork, TooManyVariants, *SIGNED, *READ, *RENDER)
 TEMPLATES = (
-    ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, *READ)),
-    ("/img/{id}.{ext}", "The whole picture in another format", (EXTENSION,), VARIANT_HEADERS, (RemoteOff, *VARIANT_ERRORS)),
+    ("/img/{id}", "The original, byte for byte", (), PICTURE_HEADERS, (BadRequest, *SIGNED, *READ)),
+    ("/img/{id}.{ext}", "The whole picture in another format", (EXTENSION,), VARIANT_HEADERS, VARIANT_ERRORS),
     ("/img/{id}/{plan}.{ext}", "A variant", (PLAN, EXTENSION), VARIANT_HEADERS, VARIANT_ERRORS),
+    ("/img/{plan}.{ext}", "A variant of a remote picture", (PLAN, EXTENSION, SOURCE_URL), VARIANT_HEADERS, (*SOURCE, *VARIANT_ERRORS)),
 )
 ENDPOINTS = tuple(
     Endpoint(
@@ -128,7 +175,7 @@ ENDPOINTS = tuple(
         handler=picture,
         tag="pictures",
         summary=summary + about,
-        parameters=(*parameters, *CONDITIONAL),
+        parameters=(*parameters, *SIGNATURE, *CONDITIONAL),
         responses=replies(headers),
         errors=(*kinds, Unsatisfiable),
     )

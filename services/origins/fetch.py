@@ -60,3 +60,4 @@ class Origins:
         """SourceMissing, SourceUnavailable, SourceTooSlow, SourceBusy; LimitExceeded while reading when there is too much of it."""
         raise NotImplementedError
         yield
+LOOP = "progimage"
