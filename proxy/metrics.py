@@ -11,6 +11,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.values import Timings
+from transforms.laps import STAGES
+
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -37,16 +40,16 @@ def request_answered(route: str, method: str, status: int, seconds: float) -> No
     series.observe(seconds)
 
 
-def variant_answered(how: str, render_seconds: float | None) -> None:
+def variant_answered(how: str, timings: Timings) -> None:
     """`how` is hit, miss or coalesced; a render is counted for the one who caused it."""
     _variants.labels(how).inc()
-    if how == "miss" and render_seconds is not None:
-        _renders.observe(render_seconds)
+    if how == "miss":
+        rendered(timings)
 
 
-def posted_answered(render_seconds: float) -> None:
-    """A picture that came with its request was rendered."""
-    _renders.observe(render_seconds)
+def rendered(timings: Timings) -> None:
+    """A picture was rendered, in this time."""
+    _renders.observe(sum(seconds for stage, seconds in timings if stage in STAGES))
 
 
 def staged(size: int) -> None:

@@ -61,5 +61,5 @@ async def transform(services: Services, plan: Plan, picture: Posted, accept: str
         fetched = perf_counter()
         work = partial(transform_in_child, accept=accept, order=services.auto_order)
         async with quarantined(services, picture.sha256, f"{picture.sha256}/{steered}.{steered.format}", steered):
-            transformed = await services.pool.run(work, steered, picture.path, services.limits, images)
-    return transformed, (("fetch", fetched - began), ("render", perf_counter() - fetched))
+            transformed, took = await services.pool.timed(work, steered, picture.path, services.limits, images)
+    return transformed, (("fetch", fetched - began), *took.items())

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -23,6 +23,7 @@ from typing import TypeVar, TypeVarTuple
 from pebble import ProcessExpired, ProcessPool
 
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
+from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
 T = TypeVar("T")
@@ -87,13 +88,18 @@ class RenderPool:
         PoolBusy when too many wait or this waited too long, RenderTimeout when `deadline` seconds after this call it was not done,
         DecoderCrashed when the child died of it. Cancelling the caller kills the child. `last_success` is time.monotonic().
         """
+        return (await self.timed(function, *args, deadline=deadline))[0]
+
+    async def timed(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None) -> tuple[T, Mapping[str, float]]:
+        """As `run`, with the seconds of its parts: the time until a child began with it, then those of transforms/laps.py."""
         if self._closed:
             raise PoolBusy("The server is shutting down.")
-        ends = time.monotonic() + (self._deadline if deadline is None else deadline)
+        began = time.monotonic()
+        ends = began + (self._deadline if deadline is None else deadline)
         async with self._slot(min(self._wait, ends - time.monotonic())):
-            result = await self._render(function, args, ends)
+            done = await self._render(function, args, ends)
         self.last_success = time.monotonic()
-        return result
+        return done.result, {QUEUE: done.began - began, **done.laps}
 
     async def warm_up(self) -> None:
         """Start the children and wait until they answer, so that the first request need not."""
@@ -118,7 +124,7 @@ class RenderPool:
         finally:
             self._gate.leave(ticket)
 
-    async def _render(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> T:
+    async def _render(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> Timed[T]:
         try:
             try:
                 return await self._attempt(function, args, ends)
@@ -132,13 +138,13 @@ class RenderPool:
         except BrokenProcessPool as error:
             raise RenderUnavailable("No worker can be kept alive: try again soon.") from error
 
-    async def _attempt(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> T:
+    async def _attempt(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> Timed[T]:
         left = ends - time.monotonic()
         if left <= 0:
             raise TimeoutError
         pool = self._working_pool()
         try:
-            future: Future[T] = pool.schedule(_timely, args=(ends, self._soft, function, args), timeout=left)
+            future: Future[Timed[T]] = pool.schedule(_timely, args=(ends, self._soft, function, args), timeout=left)
         except RuntimeError as error:
             raise BrokenProcessPool("It broke at this moment.") from error
         try:
@@ -236,12 +242,12 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _timely(ends: float, soft: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+def _timely(ends: float, soft: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> Timed[T]:
     """Begin nothing for a caller who has given up: a new child takes a while to start. Parent and child share the monotonic clock."""
     if time.monotonic() >= ends:
         raise TimeoutError
     with soft_deadline(soft):
-        return function(*args)
+        return timed(function, *args)
 
 
 def _answer() -> None:

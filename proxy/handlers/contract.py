@@ -93,7 +93,7 @@ RENDERED_HEADERS = {
     "Content-Location": "the canonical path of what the plan came down to, when it is another one",
     "Vary": "Accept, for the extension `auto` only",
     "X-Warning": "sentences, when something is not as one might expect: a moving picture in a format that does not move",
-    "Server-Timing": "the stages that it took",
+    "Server-Timing": "the stages that it took, in milliseconds: docs/urls.md names them",
 }
 VARIANT_HEADERS = {
     **PICTURE_HEADERS,

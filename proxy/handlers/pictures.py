@@ -139,7 +139,7 @@ async def variant(request: Request, asked: Asked, image: KnownImage, *, fresh: i
     if tags and (etag := await deliver.etag(held, image, resolved)) and matches(tags, etag):
         return unchanged(headers(etag))
     delivery = await deliver.deliver(held, image, resolved, trusted=asked.signed)
-    metrics.variant_answered(delivery.how, dict(delivery.timings).get("render"))
+    metrics.variant_answered(delivery.how, delivery.timings)
     data, etag = delivery.variant.data, delivery.variant.etag
     if path.described:
         url = shell(request).presenter.base + asked.address(came_to.removesuffix(DESCRIBED))

@@ -27,7 +27,7 @@ async def create(request: Request) -> Response:
 async def transformed(request: Request, plan: Plan, picture: Posted, negotiated: bool) -> Response:
     """The answer to a posted picture; its Content-Location is what the plan came down to on it."""
     made, timings = await transform(services(request), plan, picture, request.headers.get("accept"))
-    metrics.posted_answered(dict(timings)["render"])
+    metrics.rendered(timings)
     resolved, data = made.resolved, made.rendition.data
     location = posted_path_of(resolved.plan)
     terms = Terms(

@@ -20,6 +20,7 @@ from transforms.engine.save import SAVERS, encode
 from transforms.errors import BrokenImage
 from transforms.formats import FORMATS, HEAD_BYTES, Format, gif_is_cut_off, sniff
 from transforms.geometry import Box, Size
+from transforms.laps import DECODE, lap
 from transforms.limits import Limits
 from transforms.operation import Image, Measured, Picture, Stage
 from transforms.operations.icc import P3, SRGB, Icc
@@ -198,6 +199,7 @@ def _frames(plan: Plan, facts: Facts, load: Callable[[Size], Image], images: Map
         return [watched(image)]
     # Decoders deliver rows once, from top to bottom; turning or looking for a face wants them in any order.
     image = image.copy_memory()
+    lap(DECODE)
     frames: Sequence[Image] = [image.crop(0, top, image.width, loaded.size.height) for top in range(0, image.height, loaded.size.height)]
     tools = {"images": images, "interpolate": pyvips.Interpolate.new("bicubic")}
     watched(*frames)

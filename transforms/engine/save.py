@@ -11,6 +11,7 @@ from transforms.engine.search import MOST_ENCODES, Encode, fitting, good_enough,
 from transforms.errors import ImpossibleOutput
 from transforms.formats import FORMATS
 from transforms.geometry import Size
+from transforms.laps import ENCODE, RENDER, lap
 from transforms.operation import Image, Stage
 from transforms.operations.effort import avif_effort
 from transforms.operations.lossless import Lossless
@@ -65,7 +66,11 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
 
     if chosen.get(Quality).q != AUTO and chosen.get(MaxBytes).maxbytes is None:
         return save(image, options.get("Q", 0))
-    return _found(watched(image.copy_memory()), plan, save, options["Q"])
+    image = watched(image.copy_memory())
+    lap(RENDER)
+    data = _found(image, plan, save, options["Q"])
+    lap(ENCODE)
+    return data
 
 
 def _found(image: Image, plan: Plan, save: Encode, default: int) -> bytes:
