@@ -24,6 +24,7 @@ async def reserve(
     originals: Sequence[Original],
     *,
     standalone: bool,
+    remote: bool,
     draft: ProductDraft | None,
     image_ids: Sequence[str],
     now: datetime,
@@ -31,12 +32,13 @@ async def reserve(
     """See Catalog.reserve."""
     if draft is not None and not await products.add(session, draft, now=now):
         return await _repeated(session, draft)
-    await images.add_missing(session, originals, now=now)
+    await images.add_missing(session, originals, remote=remote, now=now)
     wanted = list(dict.fromkeys([*image_ids, *(original.id for original in originals)]))
     rows = await images.lock(session, wanted)
     images.require(rows, wanted, ready=False)
     for row in rows.values():
         row.standalone |= standalone  # from now on, so that no product that is deleted meanwhile takes the image along
+        row.remote &= remote
     if draft is not None:
         await products.show(session, draft.id, wanted)
     product_id = draft.id if draft is not None else None
@@ -85,14 +87,15 @@ async def abandon(session: AsyncSession, reservation: Reservation, *, now: datet
     if product is not None:
         await session.delete(product)
         await session.flush()
-    kept = await _in_open_commits(session)
+    kept = await in_open_commits(session)
     loose = [row for row in rows.values() if row.state != "deleting" and row.id not in kept]
     for row in loose:
         row.standalone &= row.state == "ready"
     return await images.release(session, loose, now=now)
 
 
-async def _in_open_commits(session: AsyncSession) -> set[str]:
+async def in_open_commits(session: AsyncSession) -> set[str]:
+    """The ids of images that a commit under way is about to keep."""
     payloads = await session.exec(select(OutboxRow.payload).where(OutboxRow.kind == "commit"))
     return {image_id for payload in payloads for image_id in IDS.validate_python(payload["images"])}
 

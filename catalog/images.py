@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlmodel import col, select, update
+from sqlmodel import col, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from catalog import outbox
@@ -46,14 +46,14 @@ async def find(session: AsyncSession, image_ids: Collection[str]) -> dict[str, I
 
 
 async def page(session: AsyncSession, *, limit: int, cursor: str | None, formats: Sequence[str]) -> Page[ImageRecord]:
-    query = select(ImageRow).where(ImageRow.state == "ready")
+    query = select(ImageRow).where(ImageRow.state == "ready", col(ImageRow.remote).is_(False))
     if formats:
         query = query.where(col(ImageRow.format).in_(formats))
     rows, following = await newest_first(session, query, ImageRow, limit=limit, cursor=cursor)
     return Page(items=tuple(record(row) for row in rows), next_cursor=following)
 
 
-async def add_missing(session: AsyncSession, originals: Sequence[Original], *, now: datetime) -> None:
+async def add_missing(session: AsyncSession, originals: Sequence[Original], *, remote: bool, now: datetime) -> None:
     """Insert pending rows for the originals that have none. In the order of ids, as everywhere: see `lock`."""
     rows = [
         {
@@ -65,6 +65,7 @@ async def add_missing(session: AsyncSession, originals: Sequence[Original], *, n
             "sha256": original.sha256,
             "place": original.place,
             "standalone": False,
+            "remote": remote,
             "created_at": now,
         }
         for original in sorted(originals, key=lambda original: original.id)
@@ -171,6 +172,11 @@ async def variants(session: AsyncSession, image_ids: Collection[str]) -> dict[st
     for row in await session.exec(query):
         found[row.image_id].append(_variant(row))
     return found
+
+
+async def count_variants(session: AsyncSession, image_id: str) -> int:
+    query = select(func.count()).select_from(VariantRow).where(VariantRow.image_id == image_id)
+    return (await session.exec(query)).one()
 
 
 def _variant(row: VariantRow) -> VariantRecord:

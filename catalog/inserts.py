@@ -1,6 +1,6 @@
-"""The one statement that SQLAlchemy spells differently for our two databases."""
+"""The statements that SQLAlchemy spells differently for our two databases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,6 +12,14 @@ async def insert_or_ignore(session: AsyncSession, table: type[Table], rows: Sequ
     """Insert the rows, in their order, that collide with none; how many those were. Waits for a colliding transaction to end."""
     if not rows:
         return 0
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    result = await session.exec(insert(table).values(list(rows)).on_conflict_do_nothing())
+    result = await session.exec(_insert(session)(table).values(list(rows)).on_conflict_do_nothing())
     return result.rowcount
+
+
+async def insert_or_replace(session: AsyncSession, table: type[Table], row: Mapping[str, object]) -> None:
+    """Insert the row, or give all of these values to the one that has its `id`."""
+    await session.exec(_insert(session)(table).values(row).on_conflict_do_update(index_elements=["id"], set_=row))
+
+
+def _insert(session: AsyncSession) -> Callable[[type[Table]], postgresql.Insert | sqlite.Insert]:
+    return postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
 from catalog.columns import Price, Share, UtcTime
@@ -25,8 +25,8 @@ class Table(SQLModel):
 class ImageRow(Table, table=True):
     __tablename__ = "image"
     __table_args__ = (
-        Index(None, "state", "created_at", "id"),
-        Index(None, "state", "format", "created_at", "id"),
+        Index(None, "state", "remote", "created_at", "id"),
+        Index(None, "state", "remote", "format", "created_at", "id"),
     )
 
     id: str = Field(max_length=26, primary_key=True)
@@ -42,6 +42,7 @@ class ImageRow(Table, table=True):
     sha256: str = Field(max_length=64)
     place: str = Field(sa_type=Text)
     standalone: bool
+    remote: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     created_at: datetime = Field(sa_type=UtcTime)
     focal_x: Decimal | None = Field(default=None, sa_type=Share)
     focal_y: Decimal | None = Field(default=None, sa_type=Share)
@@ -61,6 +62,21 @@ class VariantRow(Table, table=True):
     bytes: int = Field(sa_type=BigInteger)
     etag: str = Field(max_length=64)
     created_at: datetime = Field(sa_type=UtcTime)
+
+
+class SourceRow(Table, table=True):
+    """`id` is the hex SHA-256 of the URL, which is too long for an index of its own."""
+
+    __tablename__ = "source"
+    __table_args__ = (Index(None, "image_id"), Index(None, "checked_at"))
+
+    id: str = Field(max_length=64, primary_key=True)
+    url: str = Field(sa_type=Text)
+    image_id: str = Field(max_length=26, sa_column_args=[ForeignKey("image.id", ondelete="CASCADE")])
+    etag: str = Field(sa_type=Text)
+    last_modified: str = Field(sa_type=Text)
+    fresh_until: datetime = Field(sa_type=UtcTime)
+    checked_at: datetime = Field(sa_type=UtcTime)
 
 
 class ProductRow(Table, table=True):

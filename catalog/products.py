@@ -127,6 +127,8 @@ async def _show_instead(session: AsyncSession, product_id: str, image_ids: Seque
     before = set(await session.exec(select(ProductImageRow.image_id).where(ProductImageRow.product_id == product_id)))
     rows = await images.lock(session, before.union(image_ids))
     images.require(rows, image_ids, ready=True)
+    for image_id in image_ids:
+        rows[image_id].remote = False
     await show(session, product_id, image_ids)
     return await images.release(session, [rows[image_id] for image_id in before.difference(image_ids)], now=now)
 

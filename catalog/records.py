@@ -78,6 +78,21 @@ class VariantRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceRecord:
+    """The image that was found at a URL when its host was last asked, at `checked_at`, and what the host said of its bytes.
+
+    `etag` and `last_modified` are as the host wrote them, empty when it said nothing.
+    """
+
+    url: str
+    image_id: str
+    etag: str = ""
+    last_modified: str = ""
+    fresh_until: datetime
+    checked_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProductDraft:
     """A product that is to be committed; its maker chooses its id by `new_product_id`. ValueError when the price is none.
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from catalog import commits, images, outbox, products
+from catalog import commits, images, outbox, products, sources
 from catalog.records import (
     ImageRecord,
     Kind,
@@ -16,6 +16,7 @@ from catalog.records import (
     ProductDraft,
     ProductRecord,
     Reservation,
+    SourceRecord,
     VariantRecord,
 )
 from catalog.transactions import Transactions
@@ -41,7 +42,10 @@ class Catalog:
         return await self._read(images.find, image_ids)
 
     async def list_images(self, *, limit: int, cursor: str | None = None, formats: Sequence[str] = ()) -> Page[ImageRecord]:
-        """Ready images (of these formats, when any are named), newest first; BadCursor. `limit` is at least one."""
+        """Ready images (of these formats, when any are named), newest first; BadCursor. `limit` is at least one.
+
+        Remote ones are not among them: nobody has put them here.
+        """
         return await self._read(images.page, limit=limit, cursor=cursor, formats=formats)
 
     async def delete_image(self, image_id: str) -> ImageRecord:
@@ -71,6 +75,7 @@ class Catalog:
         originals: Sequence[Original],
         *,
         standalone: bool = False,
+        remote: bool = False,
         draft: ProductDraft | None = None,
         image_ids: Sequence[str] = (),
     ) -> Reservation:
@@ -79,9 +84,12 @@ class Catalog:
         `originals` brings what may be missing; an image that has a row keeps it, and the `place` in it. `image_ids` names all images
         in the order of the product (each counts once; originals not named follow). NotFound names images with neither row nor
         original, ImageBusy those that are being deleted. A draft whose request made a product before inserts nothing and gives that
-        product's reservation; IdempotencyConflict when the key belongs to another request. `standalone` images live by themselves.
+        product's reservation; IdempotencyConflict when the key belongs to another request. `standalone` images live by themselves, new
+        `remote` ones as long as a source names them, or until somebody else commits them.
         """
-        return await self._write(commits.reserve, originals, standalone=standalone, draft=draft, image_ids=image_ids, now=_now())
+        return await self._write(
+            commits.reserve, originals, standalone=standalone, remote=remote, draft=draft, image_ids=image_ids, now=_now()
+        )
 
     async def confirm(self, reservation: Reservation) -> list[OutboxMessage]:
         """End a commit whose bytes are proven to lie in the store: images and product become ready.
@@ -102,6 +110,23 @@ class Catalog:
         confirmed before.
         """
         return await self._write(commits.abandon, reservation, now=_now())
+
+    # Sources of remote images
+
+    async def source(self, url: str) -> SourceRecord | None:
+        """What is known of the picture at a URL, as long as its image is ready."""
+        return await self._read(sources.find, url)
+
+    async def remember_source(self, source: SourceRecord) -> None:
+        """Take this for what is known of its URL. NotFound or ImageBusy when its image is not ready."""
+        await self._write(sources.remember, source)
+
+    async def expire_sources(self, before: datetime) -> list[ImageRecord]:
+        """Forget the sources that were last asked before then; some of the older remote images that none keeps, marked as deleting.
+
+        An empty list says that there are no more of them.
+        """
+        return await self._write(sources.expire, before, now=_now())
 
     # Products
 
@@ -163,6 +188,10 @@ class Catalog:
     async def variants(self, image_ids: Collection[str]) -> dict[str, list[VariantRecord]]:
         """The variants of each of the images, in a stable order; an image without any has an empty list."""
         return await self._read(images.variants, image_ids)
+
+    async def count_variants(self, image_id: str) -> int:
+        """How many variants of the image are recorded."""
+        return await self._read(images.count_variants, image_id)
 
     # Outbox
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ async def test_two_processes_that_start_at_once_may_both_migrate(blank_url: str,
 
 
 async def test_the_state_of_the_schema_is_told(blank: AsyncEngine) -> None:
-    head = "0002"
+    head = "0003"
     assert await revision_state(blank) == RevisionState(current=None, head=head)
     await migrate(blank)
     assert await revision_state(blank) == RevisionState(current=head, head=head)
@@ -102,6 +103,17 @@ async def test_focal_points_come_with_empty_variants_and_with_work_for_all_store
     assert await catalog.variants([ready.id]) == {ready.id: []}
     assert [message.subject for message in await catalog.open_messages(["warm"], limit=10)] == [ready.id]
     assert await catalog.image(ready.id) == ready
+
+
+async def test_what_was_stored_before_there_were_remote_images_is_none_of_them(engine: AsyncEngine, catalog: Catalog) -> None:
+    product, image = await a_product(catalog, [an_original()]), await a_stored_image(catalog)
+    await catalog.record_variant(a_variant(image.id))
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: command.downgrade(alembic(sync), "0002"))
+    await migrate(engine)
+    assert set((await catalog.list_images(limit=10)).items) == {image, *product.images}
+    assert await catalog.variants([image.id]) == {image.id: [a_variant(image.id)]}
+    assert await catalog.expire_sources(datetime.now(UTC)) == []
 
 
 async def test_a_migration_can_be_taken_back(engine: AsyncEngine) -> None:

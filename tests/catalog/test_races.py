@@ -98,7 +98,7 @@ async def test_an_image_that_is_just_being_taken_is_no_orphan(engine: AsyncEngin
 
     async def reserve_slowly(session: AsyncSession) -> Reservation:
         now = datetime.now(UTC)
-        reservation = await commits.reserve(session, [original], standalone=False, draft=draft, image_ids=(), now=now)
+        reservation = await commits.reserve(session, [original], standalone=False, remote=False, draft=draft, image_ids=(), now=now)
         begun.set()
         await asyncio.sleep(PAUSE)
         return reservation
