@@ -70,7 +70,7 @@ def sign(arguments: argparse.Namespace) -> None:
     try:
         _say(signed_url(settings, arguments.url, seconds=arguments.expires, key=arguments.key))
     except ProgImageError as error:
-        _end(str(error), FAILED)
+        _end(f"{error} It takes {error.facts['expected']}." if "expected" in error.facts else str(error), FAILED)
 
 
 def openapi(_: argparse.Namespace) -> None:

@@ -36,6 +36,10 @@ class Presenter:
     def url(self, image_id: str, plan: str = NOTHING, format: str = "") -> str:
         return self.base + self.signer.address(path_of(image_id, plan, format))
 
+    def thumbnail(self, image_id: str) -> str:
+        """What our own pages show of an image."""
+        return self.url(image_id, "w256", "webp")
+
     def upload(self, upload: Upload) -> StagedOut:
         return StagedOut(**self._upload(upload))
 

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from time import time
 
-from services.origins.source_url import parse as parse_source
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -45,6 +44,7 @@ from proxy.schemas import EarlierFormOut, EarlierUploadOut
 from services import known
 from services.errors import BadRequest, BadSignature, TooManyVariants, UnknownImage
 from services.ids import checked_id
+from services.origins.source_url import parse as parse_source
 from services.transform import posted
 from transforms.errors import ImpossibleOutput, PlanError
 from transforms.formats import by_extension
@@ -107,15 +107,17 @@ def _format(request: Request, source: str) -> str:
 async def download(request: Request) -> Response:
     """A page with one image, or with all stored images of some types; a click downloads."""
     wanted, extensions = request.query_params.get("id"), request.query_params.get("exts")
+    thumbnail = shell(request).presenter.thumbnail
     if wanted:
-        return pages.render("download.html", images=await presented(request, [await stored(request, checked_id(wanted))]), more=None)
+        shown = await presented(request, [await stored(request, checked_id(wanted))])
+        return pages.render("download.html", images=shown, more=None, thumbnail=thumbnail)
     if not extensions:
         raise BadRequest("Say which images: ?id=… or ?exts=jpeg,png.", expected="id or exts")
     page = await services(request).catalog.list_images(
         limit=MAX_SHOWN, cursor=request.query_params.get("cursor"), formats=_formats(extensions)
     )
     more = next_url(request, page.next_cursor)
-    return pages.render("download.html", images=await presented(request, page.items), more=more)
+    return pages.render("download.html", images=await presented(request, page.items), more=more, thumbnail=thumbnail)
 
 
 def _formats(extensions: str) -> list[str]:

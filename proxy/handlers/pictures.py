@@ -3,7 +3,6 @@
 from functools import partial
 from time import perf_counter, time
 
-from services.origins.source_url import SourceUrl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -32,6 +31,7 @@ from proxy.responses import BytesResponse, FileResponse, asked_part, bytes_answe
 from services import deliver, known, remote
 from services.errors import BadRequest, BadSignature, SourceNotAllowed, TooManyVariants
 from services.origins.fetch import LOOP
+from services.origins.source_url import SourceUrl
 from services.resolving import resolve
 from services.sources import original_path
 from services.values import KnownImage, Timings

@@ -93,7 +93,7 @@ async def show(request: Request) -> Response:
     product = await services(request).catalog.require_product(path_id(request))
     shown = (await presented(request, [product]))[0]
     if wants_page(request):
-        return pages.render("shown.html", product=shown)
+        return pages.render("shown.html", product=shown, thumbnail=shell(request).presenter.thumbnail)
     return answer(shown, vary="Accept")
 
 

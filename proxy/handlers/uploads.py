@@ -30,12 +30,10 @@ async def receive(request: Request) -> list[Upload]:
 
 async def create(request: Request) -> Response:
     uploads = await receive(request)
-    presenter = shell(request).presenter
-    if wants_page(request):
-        return pages.render(
-            "product.html", uploads=[presenter.upload(upload) for upload in uploads], currency=shell(request).settings.currency
-        )
+    presenter, currency = shell(request).presenter, shell(request).settings.currency
     images = [presenter.upload(upload) for upload in uploads]
+    if wants_page(request):
+        return pages.render("product.html", uploads=images, currency=currency, thumbnail=presenter.thumbnail)
     return answer(UploadsOut(images=images, id=images[0].id if len(images) == 1 else None), 202)
 
 
