@@ -1,0 +1,65 @@
+"""Fair use of other people's servers: a few fetches from each origin at a time, none from one that is down."""
+
+import asyncio
+from asyncio import Semaphore
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from cachetools import LRUCache
+
+from services.errors import SourceBusy
+from services.origins.breaker import Breaker
+from services.origins.source_url import SourceUrl
+from services.origins.trouble import unavailable
+
+AT_ONCE = 8
+WAIT = 1.0
+REMEMBERED = 1000
+
+Origin = tuple[str, str, int]
+
+
+@dataclass(kw_only=True)
+class Gate:
+    places: Semaphore = field(default_factory=lambda: Semaphore(AT_ONCE))
+    breaker: Breaker = field(default_factory=Breaker)
+    users: int = 0
+
+
+class Gates:
+    """A gate for each origin. Those in use are never forgotten, or their places would be given out twice."""
+
+    def __init__(self) -> None:
+        self._used: dict[Origin, Gate] = {}
+        self._idle: LRUCache[Origin, Gate] = LRUCache(REMEMBERED)
+
+    @asynccontextmanager
+    async def enter(self, source: SourceUrl) -> AsyncIterator[Breaker]:
+        """A place at the source's origin, and its breaker, to be told of the outcome. SourceUnavailable, SourceBusy."""
+        origin = (source.scheme, source.host, source.port)
+        gate = self._used.get(origin) or self._idle.pop(origin, None) or Gate()
+        self._used[origin] = gate
+        gate.users += 1
+        try:
+            async with _place(gate, source):
+                yield gate.breaker
+        finally:
+            gate.users -= 1
+            if not gate.users:
+                self._idle[origin] = self._used.pop(origin)
+
+
+@asynccontextmanager
+async def _place(gate: Gate, source: SourceUrl) -> AsyncIterator[None]:
+    if not gate.breaker.admits():
+        raise unavailable(source.host, "failed several times in a row, and is left alone for a while")
+    try:
+        async with asyncio.timeout(WAIT):
+            await gate.places.acquire()
+    except TimeoutError:
+        raise SourceBusy("Many pictures are being fetched from this host already: try again.") from None
+    try:
+        yield
+    finally:
+        gate.places.release()
