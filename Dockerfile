@@ -1,4 +1,6 @@
-# ProgImage in a container: `docker build -t progimage .`, then `docker run -p 8080:8080 -v progimage:/data progimage`.
+# ProgImage in a container: `docker build -t progimage .`, then
+#     docker run -p 127.0.0.1:8080:8080 -e PROGIMAGE_OPEN_UPLOADS=true -v progimage:/data progimage
+# It listens on all addresses of its container, so it wants it said that whoever reaches it may upload and delete.
 
 FROM python:3.13-slim-bookworm AS build
 COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv

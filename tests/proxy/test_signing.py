@@ -1,5 +1,6 @@
 """Signatures: what they cover, until when, and what is not one."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.picture_query import PictureQuery, parse_query
 from proxy.signing import Required, Signer
 from services.errors import BadSignature, ExpiredSignature
+from tests.servers import REPOSITORY
 
 OLD, NEW = b"o" * 32, b"n" * 32
 SIGNER = Signer(keys={"new": NEW, "old": OLD}, required="off")
@@ -128,3 +130,12 @@ def test_a_wrong_signature_is_refused_where_none_is_required() -> None:
 
 def test_keys_are_never_printed() -> None:
     assert "nnnn" not in repr(SIGNER)
+
+
+def test_the_documentation_signs_as_we_do() -> None:
+    code = re.search(r"```python\n(import base64.*?)```", (REPOSITORY / "docs/urls.md").read_text(), re.DOTALL)
+    assert code
+    names: dict[str, Callable[..., str]] = {}
+    exec(code[1], names)
+    own = Signer(keys={"k1": NEW}, required="off").signed(PATH, source=SOURCE.replace("é", "e"), exp=str(NOW), k="k1")
+    assert query_of(own).s == names["sign"](NEW.decode(), PATH, SOURCE.replace("é", "e"), str(NOW), "k1")
