@@ -33,6 +33,12 @@ async def commit_images(services: Services, image_ids: Sequence[str]) -> list[Im
     return await _records(services, image_ids)
 
 
+async def commit_remote(services: Services, image_id: str) -> None:
+    """Store a staged image that came from another host; unless somebody stores it himself, it lives while a source names it."""
+    originals = await _originals(services, [image_id], product_id=None, remote=True)
+    await carry_out(services, await services.catalog.reserve(originals, remote=True, image_ids=[image_id]))
+
+
 async def create_product(services: Services, draft: ProductDraft, image_ids: Sequence[str]) -> tuple[ProductRecord, bool]:
     """The product with its images stored, and whether it is new: a repeated idempotency key gives the product that it made."""
     repeated = await services.catalog.repeated(draft)
@@ -68,11 +74,11 @@ async def _add_images(services: Services, product_id: str, image_ids: Sequence[s
         await carry_out(services, await services.catalog.reserve(originals, image_ids=image_ids))
 
 
-async def _originals(services: Services, image_ids: Sequence[str], product_id: str | None) -> list[Original]:
+async def _originals(services: Services, image_ids: Sequence[str], product_id: str | None, *, remote: bool = False) -> list[Original]:
     """Those of the images that are still to be stored; ExpiredImage or UncommittableImage for the first that cannot be."""
     known = await services.catalog.images(image_ids)
     wanted = [image_id for image_id in image_ids if not (image_id in known and known[image_id].state == "ready")]
-    return [_original(await _staged(services, image_id), product_id) for image_id in wanted]
+    return [_original(await _staged(services, image_id), product_id, remote=remote) for image_id in wanted]
 
 
 async def _staged(services: Services, image_id: str) -> StagedImage:
@@ -85,9 +91,9 @@ async def _staged(services: Services, image_id: str) -> StagedImage:
     raise UncommittableImage(f"There is no upload {image_id}: send the picture to /uploads first.", image=image_id)
 
 
-def _original(staged: StagedImage, product_id: str | None) -> Original:
+def _original(staged: StagedImage, product_id: str | None, *, remote: bool) -> Original:
     known = KnownImage.from_staged(staged)
-    place = original_key(known.id, known.facts.format, product_id)
+    place = original_key(known.id, known.facts.format, product_id, remote=remote)
     return Original(id=known.id, facts=known.facts, bytes=known.bytes, sha256=known.sha256, place=place)
 
 

@@ -28,9 +28,9 @@ def checked_id(text: str) -> str:
     return text
 
 
-def original_key(image_id: str, extension: str, product_id: str | None) -> str:
+def original_key(image_id: str, extension: str, product_id: str | None, *, remote: bool = False) -> str:
     """Where the first commit puts an original; the catalog remembers it, and it never moves."""
-    folder = f"originals/products/{product_id}" if product_id else "originals/images"
+    folder = f"originals/products/{product_id}" if product_id else "originals/remote" if remote else "originals/images"
     return f"{folder}/{image_id}.{extension}"
 
 
