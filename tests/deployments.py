@@ -63,20 +63,21 @@ def embedded(folder: Path) -> Iterator[Deployment]:
 def grown(folder: Path) -> Iterator[Deployment]:
     """PostgreSQL, Redis, S3, two app processes, one worker, and nginx in front of them."""
     with ExitStack() as stack:
-        public = free_port()
+        public, purge = free_port(), free_port()
         settings = {
             "PROGIMAGE_DATABASE_URL": stack.enter_context(postgres_server()).url,
             "PROGIMAGE_REDIS_URL": stack.enter_context(redis_server(_made(folder / "redis"))).url,
             "PROGIMAGE_STORAGE_URL": "s3://progimage-tests/pictures",
             "PROGIMAGE_S3_ENDPOINT_URL": stack.enter_context(s3_server(folder / "s3")).url,
             "PROGIMAGE_PUBLIC_URL": f"http://127.0.0.1:{public}",
+            "PROGIMAGE_EDGES": f"http://127.0.0.1:{purge}",
             "PROGIMAGE_DATA": str(_made(folder / "data")),
             **S3_CREDENTIALS,
         }
         apps = tuple(stack.enter_context(progimage_server(folder / name, settings)) for name in ("app1", "app2"))
         worker = stack.enter_context(progimage_worker(folder / "worker", settings))
         addresses = [app.url.removeprefix("http://") for app in apps]
-        edge = stack.enter_context(nginx_server(folder / "nginx", addresses, port=public))
+        edge = stack.enter_context(nginx_server(folder / "nginx", addresses, port=public, purge_port=purge))
         yield Deployment(name="grown", url=edge.url, env=settings, apps=apps, workers=(worker,))
 
 

@@ -181,13 +181,16 @@ def s3_server(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def nginx_server(folder: Path, upstreams: Sequence[str], *, port: int | None = None, counted: bool = False) -> Iterator[Server]:
-    """nginx with nginx/progimage.conf before these apps (`host:port`); its cache is in `folder/cache`.
+def nginx_server(
+    folder: Path, upstreams: Sequence[str], *, port: int | None = None, purge_port: int | None = None, counted: bool = False
+) -> Iterator[Server]:
+    """nginx with nginx/progimage.conf before these apps (`host:port`); its cache is in `folder/cache`, its tombstones in `folder/deleted`.
 
-    `counted` says whether the limits on requests apply to the tests, which all come from one address.
+    `purge_port` is where it is told of deletions. `counted` says whether the limits on requests apply to the tests, which all come from
+    one address.
     """
     port = port or free_port()
-    _write_site(folder, upstreams, port, counted=counted)
+    _write_site(folder, upstreams, port, purge_port or free_port(), counted=counted)
     globals_ = f"daemon off; pid {folder}/nginx.pid; error_log stderr;" + (" user root;" if os.geteuid() == 0 else "")
     command = ["nginx", "-p", f"{folder}/", "-c", folder / "progimage.conf", "-g", globals_]
     with running(
@@ -196,7 +199,7 @@ def nginx_server(folder: Path, upstreams: Sequence[str], *, port: int | None = N
         yield server
 
 
-def _write_site(folder: Path, upstreams: Sequence[str], port: int, *, counted: bool) -> None:
+def _write_site(folder: Path, upstreams: Sequence[str], port: int, purge_port: int, *, counted: bool) -> None:
     """The shipped file as it is; of what differs between machines, a version for this test."""
     (folder / "site").mkdir(parents=True)
     shutil.copy(REPOSITORY / "nginx/progimage.conf", folder)
@@ -210,7 +213,9 @@ access_log {folder}/access.log progimage buffer=64k flush=1s;
 geo $counted {{ default {int(counted)}; }}
 map $http_x_refresh_cache $refresh {{ default 0; "refresh secret" 1; }}
 """)
-    (folder / "site/server.conf").write_text(f"listen 127.0.0.1:{port} backlog=4096;\n")
+    (folder / "site/server.conf").write_text(f"listen 127.0.0.1:{port} backlog=4096;\nset $deleted {folder}/deleted;\n")
+    tombstones = f"root {folder}/deleted;\nclient_body_temp_path {folder}/deleted;\n"
+    (folder / "site/purge.conf").write_text(f"listen 127.0.0.1:{purge_port};\n{tombstones}")
 
 
 @asynccontextmanager
