@@ -33,7 +33,8 @@ check: .venv/.synced-dev  ## lint, types, layers, dead links, generated pages
 	$(BIN)/python scripts/check_links.py
 	$(BIN)/python scripts/docs.py --check
 
-soak: .venv/.synced-dev  ## 10,000 damaged pictures and every bomb, beside normal work
+soak: .venv/.synced-dev system-packages  ## what takes too long for the suite: slow tests, 10,000 damaged pictures and every bomb
+	$(BIN)/pytest -m soak -n 2 --dist loadgroup
 	$(BIN)/python -m bench.soak $(ARGS)
 
 bench: .venv/.synced-dev  ## print throughput beside what libvips, Starlette and nginx alone reach here
@@ -56,7 +57,7 @@ clean:  ## remove what can be made again; data stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages:
-	scripts/system-packages redis-server nginx chromium postgres curl fonts-dejavu-core
+	scripts/system-packages redis-server nginx chromium postgres curl ip unshare fonts-dejavu-core
 
 # The stamps stand for "installed as the lock says"; they are older than the lock only when there is something to do.
 .venv/.uv-$(UV_VERSION):

@@ -1,0 +1,48 @@
+"""The pages of docs/ that are made from docs/tables/, which the tests read as well: what is promised there is tested."""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+TABLES = Path(__file__).parent.parent / "docs" / "tables"
+
+SOURCES_HEAD = """\
+# What happens to a `url`
+
+Every way that we know to make a server connect to where it should not, and the answer to it. `400` and `403` are decided from the text of
+the URL, before any name is looked up. What is decided later is always the same `502`, whatever the reason, so that nobody learns about a
+network from it. In every row, nothing is sent to a host but those that the row names; `tests/world` proves it with a host that has every
+address of the Internet.
+
+All names end in `.example`: the test's own DNS server knows them. `10-0-0-1.ip.example` has the address 10.0.0.1. Control characters
+and characters beyond ASCII are shown as `\\u` and four digits. Unless a row says otherwise, the server's `PROGIMAGE_REMOTE_SOURCES` is
+`*`: every public host.
+
+Made from `docs/tables/sources.toml` by `make docs`; do not edit.
+
+| | what is tried | answers |
+|---|---|---|
+"""
+
+
+def sources_page() -> str:
+    rows = tomllib.loads((TABLES / "sources.toml").read_text())["row"]
+    return SOURCES_HEAD + "".join(f"| {row['number']} | {row['what']} | {'<br>'.join(_answers(row))} |\n" for row in rows)
+
+
+def _answers(row: Mapping[str, Any]) -> Iterator[str]:
+    for status, urls in row["answers"].items():
+        yield f"**{status}** " + ", ".join(f"`{_shown(url)}`" for url in urls)
+    if "also" in row:
+        yield row["also"]
+
+
+def _shown(url: str) -> str:
+    """As Markdown has it: no control characters, and no bar that ends a cell."""
+    short = url if len(url) <= 100 else f"{url[:60]}…"
+    return short.encode("ascii", "backslashreplace").decode().replace("|", "\\|") if short.isprintable() else repr(short)[1:-1]
+
+
+# File name in docs/ -> what makes it.
+PAGES: Mapping[str, Callable[[], str]] = {"sources.md": sources_page}
