@@ -71,13 +71,15 @@ def negotiate(accept: str | None, *, alpha: bool, animated: bool, order: tuple[s
 def weights(accept: str) -> dict[str, float]:
     """What an Accept header says of each media type or range that it names, 0 to 1; 0 too for a weight that is none.
 
-    Takes time in proportion to the header's length, whatever a stranger wrote into it.
+    Of what is named twice the larger weight counts. nginx/progimage.conf reads the header by the same rules. Takes time in proportion
+    to the header's length, whatever a stranger wrote into it.
     """
-    found = {}
+    found: dict[str, float] = {}
     for item in accept[:MAX_ACCEPT].lower().split(","):
-        media_type, *parameters = (part.strip() for part in item.split(";"))
+        media_type, *parameters = (part.strip(" \t") for part in item.split(";"))
         quality = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
-        found[media_type] = float(quality) if QUALITY.fullmatch(quality) else 0.0
+        weight = float(quality) if QUALITY.fullmatch(quality) else 0.0
+        found[media_type] = max(weight, found.get(media_type, 0.0))
     return found
 
 
