@@ -1,11 +1,14 @@
-"""Write the generated pages of docs/, or with --check say which of them is not what the code says now."""
+"""Write the generated pages of docs/, or with --check say which of them is not what the code and the tables say now."""
 
 import sys
 from pathlib import Path
 
-from proxy.reference import PAGES
+import tables
+
+from proxy.reference import PAGES as CODE
 
 DOCS = Path(__file__).parent.parent / "docs"
+PAGES = {**CODE, **tables.PAGES}
 
 
 def main(arguments: list[str]) -> int:

@@ -26,13 +26,26 @@ Made from `docs/tables/sources.toml` by `make docs`; do not edit.
 """
 
 
+FAULTS_HEAD = """
+## Hosts that fail
+
+| | what the host does | answers |
+|---|---|---|
+"""
+
+
 def sources_page() -> str:
     rows = tomllib.loads((TABLES / "sources.toml").read_text())["row"]
-    return SOURCES_HEAD + "".join(f"| {row['number']} | {row['what']} | {'<br>'.join(_answers(row))} |\n" for row in rows)
+    tried, faults = ([_line(row) for row in rows if isinstance(row["number"], kind)] for kind in (int, str))
+    return "".join((SOURCES_HEAD, *tried, FAULTS_HEAD, *faults))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return f"| {row['number']} | {row['what']} | {'<br>'.join(_answers(row))} |\n"
 
 
 def _answers(row: Mapping[str, Any]) -> Iterator[str]:
-    for status, urls in row["answers"].items():
+    for status, urls in row.get("answers", {}).items():
         yield f"**{status}** " + ", ".join(f"`{_shown(url)}`" for url in urls)
     if "also" in row:
         yield row["also"]
@@ -40,8 +53,8 @@ def _answers(row: Mapping[str, Any]) -> Iterator[str]:
 
 def _shown(url: str) -> str:
     """As Markdown has it: no control characters, and no bar that ends a cell."""
-    short = url if len(url) <= 100 else f"{url[:60]}…"
-    return short.encode("ascii", "backslashreplace").decode().replace("|", "\\|") if short.isprintable() else repr(short)[1:-1]
+    visible = repr(url)[1:-1] if not url.isprintable() else url.encode("ascii", "backslashreplace").decode()
+    return (visible if len(visible) <= 100 else f"{visible[:60]}…").replace("|", "\\|")
 
 
 # File name in docs/ -> what makes it.
