@@ -1,7 +1,6 @@
 """From a plan as it was asked for to what it comes down to on one image: presets, focal point, format, trim, limits."""
 
 import json
-from contextlib import suppress
 
 from services.container import Services
 from services.ids import variants_prefix
@@ -24,17 +23,37 @@ async def resolve(services: Services, plan: Plan, known: KnownImage, accept: str
     PlanError for a preset or a page that there is not, ImpossibleOutput over the limits on results. A plan that trims is measured on
     the original, once: then what `deliver` raises too.
     """
-    steered = with_focal(expanded(plan, services.presets), known.focal or CENTER)
-    chosen = negotiated(steered, known.facts, accept, services.auto_order)
+    chosen = _chosen(services, plan, known, accept)
     while (pending := unmeasured(chosen)) is not None:
         chosen = with_box(chosen, await _measured(services, known, pending))
     return within(services.limits, chosen, known.facts)
 
 
+async def foreseen(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Resolved | None:
+    """As `resolve`, without measuring anything: None when a part of the picture has not been measured yet."""
+    chosen = _chosen(services, plan, known, accept)
+    while (pending := unmeasured(chosen)) is not None:
+        _, key = _measurement(services, known, pending)
+        if known.staged or (box := await _stored_box(services, key)) is None:
+            return None
+        chosen = with_box(chosen, box)
+    return within(services.limits, chosen, known.facts)
+
+
+def _chosen(services: Services, plan: Plan, known: KnownImage, accept: str | None) -> Plan:
+    steered = with_focal(expanded(plan, services.presets), known.focal or CENTER)
+    return negotiated(steered, known.facts, accept, services.auto_order)
+
+
+def _measurement(services: Services, known: KnownImage, pending: Plan) -> tuple[Resolved, str]:
+    """What is measured, and under which key its result is remembered."""
+    resolved = to_measure(services.limits, pending, known.facts)
+    return resolved, f"{variants_prefix(known.id)}{resolved.digest}.json"
+
+
 async def _measured(services: Services, known: KnownImage, pending: Plan) -> Box:
     """The part that the last operation of the plan stands for: from memory, from the store, or measured now and remembered."""
-    resolved = to_measure(services.limits, pending, known.facts)
-    key = f"{variants_prefix(known.id)}{resolved.digest}.json"
+    resolved, key = _measurement(services, known, pending)
     if (box := services.memory.boxes.get(key)) is None:
         box, _ = await services.boxes.join(key, lambda: _find_box(services, known, resolved.plan, key))
         services.memory.boxes[key] = box
@@ -42,9 +61,8 @@ async def _measured(services: Services, known: KnownImage, pending: Plan) -> Box
 
 
 async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str) -> Box:
-    if not known.staged:
-        with suppress(NotStored):
-            return Box(*json.loads(await services.store.get(key)))
+    if not known.staged and (stored := await _stored_box(services, key)) is not None:
+        return stored
     async with (
         original_path(services, known) as path,
         other_images(services, plan) as images,
@@ -54,3 +72,10 @@ async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str)
     if not known.staged:
         await put_once(services, key, json.dumps(box).encode())
     return box
+
+
+async def _stored_box(services: Services, key: str) -> Box | None:
+    try:
+        return Box(*json.loads(await services.store.get(key)))
+    except NotStored:
+        return None

@@ -45,13 +45,18 @@ async def source_of(services: Services, known: KnownImage, plan: Plan) -> AsyncI
 
 
 async def _mezzanine(services: Services, known: KnownImage, plan: Plan, stack: AsyncExitStack) -> Source | None:
-    if not known.warmed or not mezzanine_will_do(plan, known.facts):
+    if not from_mezzanine(known, plan):
         return None
     try:
         path = await stack.enter_async_context(services.store.local(mezzanine_key(known.id, known.facts)))
     except NotStored:
         return None
     return Source(path=path, facts=replace(known.facts, format=mezzanine_format(known.facts), orientation=1))
+
+
+def from_mezzanine(known: KnownImage, plan: Plan) -> bool:
+    """Whether a resolved plan is made from the mezzanine, if that is where it should be."""
+    return known.warmed and mezzanine_will_do(plan, known.facts)
 
 
 @asynccontextmanager

@@ -19,6 +19,8 @@ MEZZANINE_SIDE = 2048
 BLOCK = 8
 # What is decoded smaller is so many times larger than the result, so that the last step of the resize is a good one.
 SPARE = 2
+# What a JPEG decoder can divide sides by.
+JPEG_SHRINKS = (8, 4, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,27 @@ def loading(plan: Plan, facts: Facts) -> Loading:
                 return Loading(size=to, steps=[*mapped, *steps[at:]], needed=whole.times(scale))
             break
     return Loading(size=whole, steps=steps, needed=whole)
+
+
+def jpeg_shrink(factor: Fraction) -> int:
+    """By how much a JPEG decoder shrinks a picture that is to come out so many times smaller."""
+    return next((known for known in JPEG_SHRINKS if factor >= SPARE * known), 1)
+
+
+def webp_scale(factor: Fraction) -> float:
+    """The scale to which a still WebP is decoded, alike."""
+    return min(1.0, float(SPARE / factor))
+
+
+def decoded_size(facts: Facts, whole: Size, wanted: Size) -> Size:
+    """The size of a frame as it comes from the decoder of a file with frames of size `whole`, where `wanted` is needed."""
+    factor = min(Fraction(whole.width, wanted.width), Fraction(whole.height, wanted.height))
+    if facts.format == "jpg":
+        shrink = jpeg_shrink(factor)
+        return Size(whole.width // shrink, whole.height // shrink)
+    if facts.format == "svg" or (facts.format == "webp" and facts.animated):
+        return wanted
+    return whole.times(Fraction(webp_scale(factor))) if facts.format == "webp" else whole
 
 
 def _mapped(steps: Sequence[Step], size: Size) -> Sequence[Step] | None:

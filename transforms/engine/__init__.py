@@ -25,7 +25,7 @@ from transforms.limits import Limits
 from transforms.operation import Image, Measured, Picture, Stage
 from transforms.operations.icc import P3, SRGB, Icc
 from transforms.parts import START_OF_SCAN, parts
-from transforms.plan import Plan, Step, pipeline
+from transforms.plan import Plan, pipeline
 from transforms.shrink import loading
 from transforms.text import written
 from transforms.values import Facts, Rendition
@@ -137,7 +137,7 @@ def rendered(
 ) -> Rendition:
     """As `execute`, on a picture that `load` brings in the size that is wanted. `metadata` goes along, by libvips' names."""
     seen, output = plan.seen(facts), FORMATS[plan.format]
-    size = _checked_size(list(pipeline(plan, facts)), seen, output, limits)
+    size = checked_size(plan, facts, output, limits)
     with translated():
         frames = _frames(plan, facts, load, images or {})
         image = _strip(frames) if seen.animated else frames[0]
@@ -155,7 +155,7 @@ def measure(plan: Plan, path: Path, facts: Facts, limits: Limits, images: Mappin
     assert isinstance(operation, Measured)
     first = replace(plan, stages=tuple(before))
     seen = first.seen(facts)
-    _checked_size(list(pipeline(first, facts)), seen, FORMATS["png"], limits)
+    checked_size(first, facts, FORMATS["png"], limits)
     overlays = {image: _Overlay(path=file, limits=limits, icc=SRGB) for image, file in (images or {}).items()}
     with translated():
         return operation.measure(_frames(first, facts, lambda size: decode(path, seen, size, first.source), overlays))
@@ -181,10 +181,11 @@ class _Overlay:
         return replace(probe(self.path, self.limits), frames=1)
 
 
-def _checked_size(steps: Sequence[Step], facts: Facts, output: Format, limits: Limits) -> Size:
-    """The size that comes out. What lies on the way to it must not be too large for memory either, whatever the format."""
-    size, enlarged, frames = facts.size, False, facts.frames
-    for operation, stage, before in steps:
+def checked_size(plan: Plan, facts: Facts, output: Format, limits: Limits) -> Size:
+    """The size that comes out of a resolved plan, in pixels; ImpossibleOutput for what lies on the way to it too, whatever the format."""
+    seen = plan.seen(facts)
+    size, enlarged, frames = seen.size, False, seen.frames
+    for operation, stage, before in pipeline(plan, facts):
         size, enlarged = operation.output_size(before, stage), enlarged or operation.enlarges()
         limits.check_output(size, FORMATS["png"], enlarged=enlarged, frames=frames)
     limits.check_output(size, output, enlarged=enlarged, frames=frames)

@@ -49,28 +49,38 @@ def encode(image: Image, plan: Plan, size: Size, metadata: Mapping[str, str | by
     if image.hasalpha() and not output.alpha:
         image = image.flatten(background=list(WHITE[:3]))
     image = labelled(image, metadata)
-    options: dict[str, Any] = {"keep": keep(metadata), **SAVE_OPTIONS[output.name]}
-    if output.quality is not None:
-        options["Q"] = output.quality
-    chosen = Stage(plan.options)
-    options.update(save_options(plan))
-    if output.name == "avif":
-        options["effort"] = avif_effort(size, chosen)
-    encodes = MOST_ENCODES if chosen.get(MaxBytes).maxbytes is not None else 1
-    frames = image.height // size.height
-    options = affordable(output.name, options, size, encodes * frames, moving=frames > 1)
+    options = {"keep": keep(metadata), **encoder_options(plan, size, image.height // size.height)}
 
     def save(picture: Image, quality: int) -> bytes:
         data: bytes = pyvips.Operation.call(SAVERS[output.name], picture, **(options | {"Q": quality} if "Q" in options else options))
         return data
 
-    if chosen.get(Quality).q != AUTO and chosen.get(MaxBytes).maxbytes is None:
+    if not searched(plan):
         return save(image, options.get("Q", 0))
     image = watched(image.copy_memory())
     lap(RENDER)
     data = _found(image, plan, save, options["Q"])
     lap(ENCODE)
     return data
+
+
+def searched(plan: Plan) -> bool:
+    """Whether the quality has to be found, for which the result must lie in memory."""
+    chosen = Stage(plan.options)
+    return chosen.get(Quality).q == AUTO or chosen.get(MaxBytes).maxbytes is not None
+
+
+def encoder_options(plan: Plan, size: Size, frames: int) -> dict[str, Any]:
+    """What libvips' saver is told about so many frames of this size; where a quality is searched, `Q` is another one in the end."""
+    output, chosen = FORMATS[plan.format], Stage(plan.options)
+    options: dict[str, Any] = dict(SAVE_OPTIONS[output.name])
+    if output.quality is not None:
+        options["Q"] = output.quality
+    options.update(save_options(plan))
+    if output.name == "avif":
+        options["effort"] = avif_effort(size, chosen)
+    encodes = MOST_ENCODES if chosen.get(MaxBytes).maxbytes is not None else 1
+    return affordable(output.name, options, size, encodes * frames, moving=frames > 1)
 
 
 def _found(image: Image, plan: Plan, save: Encode, default: int) -> bytes:

@@ -12,11 +12,9 @@ import pyvips
 
 from transforms.geometry import Size
 from transforms.operation import Image
-from transforms.shrink import SPARE
+from transforms.shrink import jpeg_shrink, webp_scale
 from transforms.values import Facts
 
-# What the JPEG decoder can divide sides by.
-JPEG_SHRINKS = (8, 4, 2)
 # So many pixels may be added to a side until it comes out whole, as nearly as makes no difference.
 MOST_ADDED = 128
 
@@ -30,10 +28,9 @@ def shrunk(path: Path, file: Image, facts: Facts, size: Size) -> Image | None:
     factor = min(Fraction(file.width, wanted.width), Fraction(file.height, wanted.height))
     match file.get("vips-loader"):
         case "jpegload":
-            shrink = next((known for known in JPEG_SHRINKS if factor >= SPARE * known), 1)
-            return _shrunk_jpeg(path, Size(file.width, file.height), wanted, shrink)
+            return _shrunk_jpeg(path, Size(file.width, file.height), wanted, jpeg_shrink(factor))
         case "webpload" if not facts.animated and factor > 1:
-            return pyvips.Image.webpload(str(path), scale=min(1.0, float(SPARE / factor)), fail_on="error", access="sequential")
+            return pyvips.Image.webpload(str(path), scale=webp_scale(factor), fail_on="error", access="sequential")
     return None
 
 
