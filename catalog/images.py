@@ -134,11 +134,11 @@ def _condemn(session: AsyncSession, row: ImageRow, now: datetime) -> ImageRecord
     return record(row)
 
 
-async def erase(session: AsyncSession, image_id: str) -> None:
-    """Forget an image whose bytes are gone; its variants go with it."""
+async def erase(session: AsyncSession, image_id: str, *, told: bool) -> None:
+    """Forget an image whose bytes are gone; its variants go with it, and its messages but for an erasure of which not all were told."""
     row = (await lock(session, [image_id])).get(image_id)
     if row is not None and row.state == "deleting":
-        await outbox.forget_image(session, image_id)
+        await outbox.forget_image(session, image_id, but=None if told else "erase")
         await session.delete(row)
 
 

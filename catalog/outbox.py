@@ -42,9 +42,10 @@ async def finish(session: AsyncSession, message_id: str) -> bool:
     return result.rowcount > 0
 
 
-async def forget_image(session: AsyncSession, image_id: str) -> None:
-    """Forget every message about an image."""
-    await session.exec(delete(OutboxRow).where(col(OutboxRow.subject) == image_id))
+async def forget_image(session: AsyncSession, image_id: str, *, but: Kind | None = None) -> None:
+    """Forget every message about an image, but those of one kind."""
+    query = delete(OutboxRow).where(col(OutboxRow.subject) == image_id)
+    await session.exec(query.where(col(OutboxRow.kind) != but) if but else query)
 
 
 def _message(row: OutboxRow) -> OutboxMessage:

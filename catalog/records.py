@@ -20,7 +20,7 @@ T = TypeVar("T")
 State = Literal["pending", "ready", "deleting"]
 
 # commit: a commit is to be finished (the subject is the product's id, or empty when there is none); warm: variants are to be made,
-# erase: objects are to be removed (the subject is the image's id).
+# erase: objects are to be removed, and edges to be told (the subject is the image's id).
 Kind = Literal["commit", "warm", "erase"]
 
 

@@ -52,9 +52,12 @@ class Catalog:
         """Mark a ready image as deleting and post its erasure; NotFound, or ImageInUse while a product refers to it."""
         return await self._write(images.condemn, image_id, now=_now())
 
-    async def erase(self, image_id: str) -> None:
-        """Forget an image that is deleting, once its bytes are gone: its rows, its variants and its messages. Safe to repeat."""
-        await self._write(images.erase, image_id)
+    async def erase(self, image_id: str, *, told: bool = True) -> None:
+        """Forget an image that is deleting, once its bytes are gone: its rows, its variants and its messages. Safe to repeat.
+
+        Unless everybody was `told` who may show it still, the message of its erasure stays, until it is finished.
+        """
+        await self._write(images.erase, image_id, told=told)
 
     async def set_focal(self, image_id: str, point: Point | None) -> ImageRecord:
         """Choose the focal point of a ready image, or none; NotFound. ValueError when a share has more than two places."""

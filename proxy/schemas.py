@@ -191,10 +191,24 @@ class ProductsOut(Schema):
     next: str | None = Field(default=None, description="the URL of the next page, or null on the last")
 
 
+class ErasedOut(Schema):
+    """What became of an image that is deleted: a receipt. What is not `done` yet is finished by `progimage purge`."""
+
+    id: str
+    objects: int = Field(description="originals, facts and variants that were removed from the store")
+    edges: dict[str, bool] = Field(description="the nginx servers in front: whether each has confirmed that it forgets it")
+    done: bool
+
+
 class DeletedOut(Schema):
     """The images that went with it."""
 
     images: list[str]
+    erased: list[ErasedOut] = Field(description="for each of them, what became of it")
+
+
+class ProductChangedOut(ProductOut):
+    erased: list[ErasedOut] = Field(description="the images that nothing refers to any more: what became of each")
 
 
 class OperationOut(Schema):

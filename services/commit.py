@@ -14,7 +14,7 @@ import structlog
 from catalog.records import ImageRecord, Original, ProductDraft, ProductRecord, Reservation
 from services import outbox
 from services.container import Services
-from services.erase import erase_all
+from services.erase import Erasure, erase_all
 from services.errors import ExpiredImage, UncommittableImage
 from services.ids import facts_key, original_key
 from services.stage import missing
@@ -37,6 +37,8 @@ async def commit_remote(services: Services, image_id: str) -> None:
     """Store a staged image that came from another host; unless somebody stores it himself, it lives while a source names it."""
     originals = await _originals(services, [image_id], product_id=None, remote=True)
     await carry_out(services, await services.catalog.reserve(originals, remote=True, image_ids=[image_id]))
+    # What many pages show would else fill staging until the next purge, and leave no room for uploads.
+    await _leave_staging(services, image_id)
 
 
 async def create_product(services: Services, draft: ProductDraft, image_ids: Sequence[str]) -> tuple[ProductRecord, bool]:
@@ -57,14 +59,13 @@ async def update_product(
     price: Decimal | None,
     currency: str | None,
     image_ids: Sequence[str] | None,
-) -> ProductRecord:
+) -> tuple[ProductRecord, list[Erasure]]:
     """Change what is not None; new images are stored first, and images to which nothing refers any more are deleted."""
     if image_ids is not None:
         await services.catalog.require_product(product_id)
         await _add_images(services, product_id, image_ids)
     product, orphans = await services.catalog.update_product(product_id, name=name, price=price, currency=currency, image_ids=image_ids)
-    await erase_all(services, orphans)
-    return product
+    return product, await erase_all(services, orphans)
 
 
 async def _add_images(services: Services, product_id: str, image_ids: Sequence[str]) -> None:
@@ -78,12 +79,14 @@ async def _originals(services: Services, image_ids: Sequence[str], product_id: s
     """Those of the images that are still to be stored; ExpiredImage or UncommittableImage for the first that cannot be."""
     known = await services.catalog.images(image_ids)
     wanted = [image_id for image_id in image_ids if not (image_id in known and known[image_id].state == "ready")]
-    return [_original(await _staged(services, image_id), product_id, remote=remote) for image_id in wanted]
+    staged = [await _staged(services, image_id) for image_id in wanted]
+    return [_original(image, product_id, remote=remote) for image in staged if image]
 
 
-async def _staged(services: Services, image_id: str) -> StagedImage:
+async def _staged(services: Services, image_id: str) -> StagedImage | None:
+    """What is to be stored, or None when another commit has stored it meanwhile."""
     staged = await services.staging.head(image_id)
-    if staged is not None:
+    if staged is not None or await _is_stored(services, image_id):
         return staged
     error = await missing(services, image_id)
     if isinstance(error, ExpiredImage):
@@ -128,6 +131,13 @@ async def _tell_staging(services: Services, images: Sequence[ImageRecord]) -> No
         log.warning("staging_not_told", reason=str(error))
 
 
+async def _leave_staging(services: Services, image_id: str) -> None:
+    try:
+        await services.staging.drop(image_id)
+    except StorageError as error:
+        log.warning("staging_not_told", reason=str(error))
+
+
 async def _transfer(services: Services, image: ImageRecord) -> None:
     """Steps (b) and (c) for one image."""
     data = await _staged_bytes(services, image.id)
@@ -144,10 +154,14 @@ async def _staged_bytes(services: Services, image_id: str) -> bytes | None:
     try:
         return await services.staging.read(image_id)
     except NotStored as error:
-        record = await services.catalog.image(image_id)
-        if record and record.state == "ready":
+        if await _is_stored(services, image_id):
             return None
         raise ExpiredImage(f"The upload {image_id} has expired: upload the picture again.", image=image_id) from error
+
+
+async def _is_stored(services: Services, image_id: str) -> bool:
+    record = await services.catalog.image(image_id)
+    return record is not None and record.state == "ready"
 
 
 def _metadata(known: KnownImage) -> dict[str, str]:

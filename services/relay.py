@@ -1,10 +1,11 @@
 """Take up what was cut off: commits, deletions, and messages that Redis could not take."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
 
-from catalog.records import OutboxMessage
+from catalog.records import Kind, OutboxMessage
 from services import commit, erase, outbox
 from services.container import Services
 from transforms.errors import ProgImageError
@@ -19,11 +20,16 @@ GRACE = timedelta(seconds=60)
 async def relay(services: Services) -> None:
     """Safe at any time and from several processes. What fails is left for the next time."""
     await outbox.send(services, await services.catalog.open_messages(["warm"], limit=AT_ONCE, older_than=GRACE))
-    for message in await services.catalog.open_messages(["commit", "erase"], limit=AT_ONCE, older_than=GRACE):
+    await _take_up(services, "commit", _finish_commit)
+    await _take_up(services, "erase", _finish_erasure)
+
+
+async def _take_up(services: Services, kind: Kind, finish: Callable[[Services, OutboxMessage], Awaitable[None]]) -> None:
+    for message in await services.catalog.open_messages([kind], limit=AT_ONCE, older_than=GRACE):
         try:
-            await (_finish_commit(services, message) if message.kind == "commit" else erase.erase(services, message.subject))
+            await finish(services, message)
         except ProgImageError as error:
-            log.warning("not_taken_up", kind=message.kind, subject=message.subject, reason=str(error))
+            log.warning("not_taken_up", kind=kind, subject=message.subject, reason=str(error))
 
 
 async def _finish_commit(services: Services, message: OutboxMessage) -> None:
@@ -31,3 +37,12 @@ async def _finish_commit(services: Services, message: OutboxMessage) -> None:
     reservation = await services.catalog.resume(message.id)
     if reservation:
         await commit.carry_out(services, reservation)
+
+
+async def _finish_erasure(services: Services, message: OutboxMessage) -> None:
+    erasure = await erase.erase(services, message.subject)
+    if erasure.done:
+        await services.catalog.finish(message.id)
+    else:
+        # Next time those come first that were not tried yet: an edge that never comes back must not hold them up.
+        await services.catalog.mark_sent([message.id])

@@ -1,5 +1,6 @@
 """What handlers share: their collaborators, and answers made of schemas."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -9,8 +10,10 @@ from starlette.responses import Response
 from proxy.admission import Admission
 from proxy.http import NO_STORE, prefers
 from proxy.presenter import Presenter
+from proxy.schemas import DeletedOut, ErasedOut
 from proxy.settings import Settings
 from services.container import Services
+from services.erase import Erasure
 from services.ids import checked_id
 
 
@@ -49,6 +52,14 @@ def image_id(request: Request) -> str:
 def wants_page(request: Request) -> bool:
     """Whether somebody sits there with a browser."""
     return prefers(request.headers.get("accept"), "application/json", "text/html") == "text/html"
+
+
+def receipts(erasures: Iterable[Erasure]) -> list[ErasedOut]:
+    return [ErasedOut(id=erasure.image_id, objects=erasure.objects, edges=dict(erasure.edges), done=erasure.done) for erasure in erasures]
+
+
+def deleted(erasures: Sequence[Erasure]) -> Response:
+    return answer(DeletedOut(images=[erasure.image_id for erasure in erasures], erased=receipts(erasures)))
 
 
 def answer(model: BaseModel, status: int = 200, **headers: str) -> Response:

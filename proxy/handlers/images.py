@@ -9,7 +9,7 @@ from catalog.errors import BadCursor, CatalogUnavailable, ImageInUse, NotFound
 from catalog.records import ImageRecord
 from proxy.bodies import json_body
 from proxy.endpoint import Body, Endpoint, Reply
-from proxy.handlers.common import answer, image_id, services, shell
+from proxy.handlers.common import answer, deleted, image_id, services, shell
 from proxy.handlers.contract import (
     ACCEPT,
     AWAY,
@@ -88,7 +88,7 @@ async def change(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    return answer(DeletedOut(images=await delete_image(services(request), image_id(request))))
+    return deleted(await delete_image(services(request), image_id(request)))
 
 
 SHOWN = {"application/json": ImageOut, **PICTURE_TYPES}
@@ -149,6 +149,7 @@ ENDPOINTS = (
         handler=delete,
         tag="images",
         summary="Delete a stored image",
+        description="Within a second nobody is shown it any more, and its objects are removed. The answer is a receipt.",
         responses={200: json_reply(DeletedOut, "It is gone.")},
         errors=(NotFound, ImageInUse, *AWAY),
     ),

@@ -12,10 +12,10 @@ from catalog.records import ProductDraft, ProductRecord, new_product_id
 from proxy import pages
 from proxy.bodies import checked, form, json_body, media_type
 from proxy.endpoint import Body, Endpoint, Parameter, Reply
-from proxy.handlers.common import answer, services, shell, wants_page
+from proxy.handlers.common import answer, deleted, receipts, services, shell, wants_page
 from proxy.handlers.contract import ACCEPT, AWAY, COMMIT, HTML, NEVER_CACHED, json_reply, page_parameters
 from proxy.handlers.queries import ProductsQuery, next_url, query
-from proxy.schemas import DeletedOut, ProductIn, ProductOut, ProductPatch, ProductsOut
+from proxy.schemas import DeletedOut, ProductChangedOut, ProductIn, ProductOut, ProductPatch, ProductsOut
 from services.commit import create_product, update_product
 from services.erase import delete_product
 from services.errors import BadRequest, BodyTooLarge, UnsupportedBody
@@ -99,7 +99,7 @@ async def show(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     wanted = await json_body(request, ProductPatch)
-    product = await update_product(
+    product, erasures = await update_product(
         services(request),
         path_id(request),
         name=wanted.name,
@@ -107,11 +107,12 @@ async def change(request: Request) -> Response:
         currency=wanted.currency,
         image_ids=None if wanted.images is None else _distinct(wanted.images),
     )
-    return answer((await presented(request, [product]))[0])
+    shown = (await presented(request, [product]))[0]
+    return answer(ProductChangedOut(**dict(shown), erased=receipts(erasures)))
 
 
 async def delete(request: Request) -> Response:
-    return answer(DeletedOut(images=await delete_product(services(request), path_id(request))))
+    return deleted(await delete_product(services(request), path_id(request)))
 
 
 PRODUCT_BODY = Body(content={"application/json": ProductIn, "application/x-www-form-urlencoded": ProductIn})
@@ -168,7 +169,7 @@ ENDPOINTS = (
         summary="Change a product",
         description="What is left out stays. `images` is the whole list: new ones are committed, and what nothing refers to is deleted.",
         body=Body(content={"application/json": ProductPatch}),
-        responses={200: json_reply(ProductOut, "The product as it is now.")},
+        responses={200: json_reply(ProductChangedOut, "The product as it is now.")},
         errors=(BadRequest, BodyTooLarge, UnsupportedBody, NotFound, *COMMIT),
     ),
     Endpoint(
