@@ -182,15 +182,23 @@ def s3_server(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def nginx_server(
-    folder: Path, upstreams: Sequence[str], *, port: int | None = None, purge_port: int | None = None, counted: bool = False
+    folder: Path,
+    upstreams: Sequence[str],
+    *,
+    port: int | None = None,
+    purge_port: int | None = None,
+    counted: bool = False,
+    timeouts: str = "",
 ) -> Iterator[Server]:
     """nginx with nginx/progimage.conf before these apps (`host:port`); its cache is in `folder/cache`, its tombstones in `folder/deleted`.
 
     `purge_port` is where it is told of deletions. `counted` says whether the limits on requests apply to the tests, which all come from
-    one address.
+    one address. `timeouts` are lines for nginx that make those of the shipped file shorter.
     """
     port = port or free_port()
     _write_site(folder, upstreams, port, purge_port or free_port(), counted=counted)
+    with (folder / "site/server.conf").open("a") as site:
+        site.write(timeouts)
     globals_ = f"daemon off; pid {folder}/nginx.pid; error_log stderr;" + (" user root;" if os.geteuid() == 0 else "")
     command = ["nginx", "-p", f"{folder}/", "-c", folder / "progimage.conf", "-g", globals_]
     with running(
