@@ -9,7 +9,7 @@ from catalog.repository import Catalog
 from services.broker import Tasks
 from services.edges import Edges
 from services.flights import Flights
-from services.memory import Memory
+from services.memory import Memory, Sought
 from services.origins.fetch import Origins
 from services.values import Built, KnownImage
 from storage.base import ObjectStore, Staging
@@ -49,4 +49,5 @@ class Services:
     flights: Flights[Built] = field(default_factory=Flights)
     lookups: Flights[KnownImage] = field(default_factory=Flights)
     boxes: Flights[Box] = field(default_factory=Flights)
+    remotes: Flights[Sought] = field(default_factory=Flights)
     facts: Lock = field(default_factory=Lock)
