@@ -99,9 +99,9 @@ class Origins:
         breaker = await stack.enter_async_context(self._gates.enter(source))
         pace = Pace(deadline)
         url = httpcore2.URL(scheme=source.scheme, host=source.name, port=source.port, target=source.target)
-        connection = httpcore2.AsyncHTTPConnection(
-            url.origin, ssl_context=self._tls, network_backend=JudgedNetwork(source, networks=self._networks, pace=pace)
-        )
+        network = JudgedNetwork(source, networks=self._networks, pace=pace)
+        tls = self._tls if source.scheme == "https" else None
+        connection = httpcore2.AsyncHTTPConnection(url.origin, ssl_context=tls, network_backend=network)
         stack.push_async_callback(connection.aclose)
         try:
             with translated(source.host):
