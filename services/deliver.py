@@ -9,7 +9,9 @@ import structlog
 from catalog.errors import CatalogUnavailable
 from catalog.records import VariantRecord
 from services.container import Services
+from services.errors import TooManyVariants
 from services.ids import variant_key
+from services.once import once
 from services.quarantine import quarantined
 from services.sources import source_of
 from services.values import Built, KnownImage, Timings, Variant
@@ -22,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A variant, and how it was got: `hit` (memory or store), `miss` (built for this caller) or `coalesced` (for another).
+    """A variant, and how it was got: `hit` (memory or store), `miss` (built for this caller) or `coalesced` (for another, anywhere).
 
     `timings` are the stages that it took for this caller, in seconds.
     """
@@ -32,7 +34,7 @@ class Delivery:
     timings: Timings = ()
 
 
-def _key_of(known: KnownImage, resolved: Resolved) -> str:
+def key_of(known: KnownImage, resolved: Resolved) -> str:
     """The key in the store. What is made of a staged image has another one, which is used in memory only: it was never stored."""
     key = variant_key(known.id, resolved.digest, resolved.plan.format)
     return f"staged/{key}" if known.staged else key
@@ -40,7 +42,7 @@ def _key_of(known: KnownImage, resolved: Resolved) -> str:
 
 async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str | None:
     """The etag of a variant when it can be known without its bytes."""
-    if (variant := services.memory.variants.get(_key_of(known, resolved))) is not None:
+    if (variant := services.memory.variants.get(key_of(known, resolved))) is not None:
         return variant.etag
     try:
         row = await services.catalog.variant(known.id, str(resolved.plan), resolved.plan.format)
@@ -50,20 +52,50 @@ async def etag(services: Services, known: KnownImage, resolved: Resolved) -> str
 
 
 async def deliver(services: Services, known: KnownImage, resolved: Resolved, *, trusted: bool = False) -> Delivery:
-    """The variant. Errors: ImageError, RenderUnavailable, and StorageUnavailable when its original cannot be read."""
-    key = _key_of(known, resolved)
+    """The variant. Errors: ImageError, RenderUnavailable, and StorageUnavailable when its original cannot be read.
+
+    TooManyVariants when it would be a new one, its image has as many as it may have, and the caller is not `trusted` to have more made.
+    """
+    key = key_of(known, resolved)
     if (variant := services.memory.variants.get(key)) is not None:
         return Delivery(variant=variant, how="hit")
-    built, leads = await services.flights.join(key, lambda: _fetch_or_build(services, known, resolved, key))
-    how = "hit" if not built.timings else "miss" if leads else "coalesced"
-    return Delivery(variant=built.variant, how=how, timings=built.timings)
+    began, limited = perf_counter(), bool(services.variants_per_image) and not trusted and not known.staged
+    # Two flights: those who may have it made do not share the refusal of those who may not.
+    flight = f"{key} limited" if limited else key
+    built, leads = await services.flights.join(flight, lambda: _fetch_or_build(services, known, resolved, key, limited))
+    if leads or built.how == "hit":
+        return Delivery(variant=built.variant, how=built.how, timings=built.timings)
+    return Delivery(variant=built.variant, how="coalesced", timings=(("wait", perf_counter() - began),))
 
 
-async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
-    stored = None if known.staged else await _stored(services, resolved, key)
-    built = Built(variant=stored) if stored else await _build(services, known, resolved, key)
+async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resolved, key: str, limited: bool) -> Built:
+    began = perf_counter()
+
+    async def look() -> Built | None:
+        variant = await _stored(services, resolved, key)
+        return Built(variant=variant, how="coalesced", timings=(("wait", perf_counter() - began),)) if variant else None
+
+    async def make() -> Built:
+        if limited:
+            await check_room(services, known)
+        return await _build(services, known, resolved, key, began)
+
+    if known.staged:
+        built = await make()
+    elif variant := await _stored(services, resolved, key):
+        built = Built(variant=variant, how="hit")
+    else:
+        built = await once(services, key, look, make)
     services.memory.remember(key, built.variant)
     return built
+
+
+async def check_room(services: Services, known: KnownImage) -> None:
+    """TooManyVariants."""
+    if await services.catalog.count_variants(known.id) >= services.variants_per_image:
+        raise TooManyVariants(
+            "This image has as many variants as it may have: ask for one that it has, or sign the URL.", maximum=services.variants_per_image
+        )
 
 
 async def _stored(services: Services, resolved: Resolved, key: str) -> Variant | None:
@@ -77,21 +109,22 @@ def _variant(data: bytes, resolved: Resolved) -> Variant:
     return Variant(data=data, size=resolved.size, format=resolved.plan.format, sha256=hashlib.sha256(data).hexdigest())
 
 
-async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str) -> Built:
+async def _build(services: Services, known: KnownImage, resolved: Resolved, key: str, asked: float) -> Built:
+    """`asked` is when it was looked for: until now it was not clear that it must be built."""
     began = perf_counter()
     async with source_of(services, known, resolved.plan) as source:
         fetched = perf_counter()
         async with quarantined(services, known.sha256, key, resolved.plan):
-            rendition = await services.pool.run(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
+            rendition, took = await services.pool.timed(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
     rendered = perf_counter()
     variant = _variant(rendition.data, resolved) if known.staged else await keep(services, known, resolved, rendition.data)
-    timings = (("fetch", fetched - began), ("render", rendered - fetched), ("store", perf_counter() - rendered))
-    return Built(variant=variant, timings=timings)
+    timings = (("cache", began - asked), ("fetch", fetched - began), *took.items(), ("store", perf_counter() - rendered))
+    return Built(variant=variant, how="miss", timings=timings)
 
 
 async def keep(services: Services, known: KnownImage, resolved: Resolved, data: bytes) -> Variant:
     """Store and record a new variant. Whoever comes second takes what the first one stored."""
-    key, variant = _key_of(known, resolved), _variant(data, resolved)
+    key, variant = key_of(known, resolved), _variant(data, resolved)
     try:
         await services.store.put(key, variant.data, sha256=variant.sha256, durable=False)
     except DigestConflict:

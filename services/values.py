@@ -86,7 +86,8 @@ Timings = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a flight brings home; `timings` is empty when the store had it."""
+    """What a flight brings home. `how` it came: `hit` (the store had it), `miss` (built) or `coalesced` (another process built it)."""
 
     variant: Variant
+    how: str
     timings: Timings = ()
