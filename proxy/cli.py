@@ -73,6 +73,24 @@ def sign(arguments: argparse.Namespace) -> None:
         _end(f"{error} It takes {error.facts['expected']}." if "expected" in error.facts else str(error), FAILED)
 
 
+def explain(arguments: argparse.Namespace) -> None:
+    """print what a picture's URL comes down to, where it would come from and what it would cost; exit code 1 when it would fail"""
+    settings = _settings()
+    import asyncio
+    from contextlib import nullcontext
+
+    from proxy.explain import check_there, report
+    from proxy.report import as_json, as_text
+    from proxy.server import with_redis
+
+    with _one_line():
+        check_there(settings)
+        with nullcontext(settings) if settings.redis_url else with_redis(settings) as complete:
+            found = asyncio.run(report(complete, arguments.url, arguments.accept))
+    _say(as_json(found) if arguments.json else as_text(found))
+    sys.exit(FAILED if "problem" in found else 0)
+
+
 def openapi(_: argparse.Namespace) -> None:
     """print the OpenAPI document of the HTTP interface"""
     settings = _settings(connecting=False)
@@ -88,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings are PROGIMAGE_* variables: see docs/settings.md.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (serve, worker, purge, doctor, sign, openapi):
+    for command in (serve, worker, purge, doctor, sign, explain, openapi):
         described = command.__doc__
         under = commands.add_parser(command.__name__, help=described, description=described)
         under.set_defaults(command=command)
@@ -97,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
             _add_serve_options(under)
         if command is sign:
             _add_sign_options(under)
+        if command is explain:
+            _add_explain_options(under)
     return parser
 
 
@@ -111,6 +131,14 @@ def _add_sign_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="a path like /img/ID/w256.webp or '/img/w256.webp?url=https://…', or a whole URL")
     parser.add_argument("--expires", metavar="SECONDS", type=_whole(1, 10**9), help="how long it is good (for ever)")
     parser.add_argument("--key", metavar="ID", help="the key to sign by, which the URL then names (the first in PROGIMAGE_SIGNING_KEYS)")
+
+
+def _add_explain_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url", metavar="URL", help="a path like /img/ID/w256.webp or '/img/w256.webp?url=https%%3A%%2F%%2F…', or a whole URL"
+    )
+    parser.add_argument("--accept", metavar="TYPES", help="the client's Accept header, for the format auto")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -31,17 +31,21 @@ LEASE_MARGIN = 2.0
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Services]:
-    """All collaborators, connected, the schema migrated; closed again at the end. `redis_url` must be set by now."""
+async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[Services]:
+    """All collaborators, connected, the schema migrated; closed again at the end. `redis_url` must be set by now.
+
+    For somebody who is only `looking` nothing is made: schema and store are as they are.
+    """
     async with AsyncExitStack() as stack:
         engine = connect_catalog(settings.database_url)
         stack.push_async_callback(engine.dispose)
-        with blamed("database_url"):
-            await migrate(engine)
         store = object_store(settings)
         stack.push_async_callback(store.close)
-        with blamed("storage_url"):
-            await store.prepare()
+        if not looking:
+            with blamed("database_url"):
+                await migrate(engine)
+            with blamed("storage_url"):
+                await store.prepare()
         staging = uploads(settings)
         stack.push_async_callback(staging.close)
         quarantine = Quarantine(connect_redis(settings.redis_url))

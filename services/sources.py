@@ -68,12 +68,16 @@ async def other_images(services: Services, plan: Plan) -> AsyncIterator[Mapping[
 
 @asynccontextmanager
 async def _other(services: Services, image_id: str) -> AsyncIterator[Path]:
-    """The original of a stored image: what is drawn from one that may vanish would be wrong for a year."""
+    async with original_path(services, await drawable(services, image_id)) as path:
+        yield path
+
+
+async def drawable(services: Services, image_id: str) -> KnownImage:
+    """The image if it is stored, or UnknownImage: what is drawn from one that may vanish would be wrong for a year."""
     found = await known_images.find(services, image_id)
     if found.staged:
         raise UnknownImage(f"There is no stored image {image_id}: commit it before others are drawn with it.", image=image_id)
-    async with original_path(services, found) as path:
-        yield path
+    return found
 
 
 @asynccontextmanager

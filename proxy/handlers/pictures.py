@@ -38,7 +38,7 @@ from services.values import KnownImage, Timings
 from transforms.errors import ImpossibleOutput, PlanError, TooMuchWork
 from transforms.formats import FORMATS
 from transforms.grammar import parse
-from transforms.plan import NOTHING, Plan
+from transforms.plan import NOTHING, Plan, Resolved
 
 # The format for those who accept nothing but text.
 TEXT = "txt"
@@ -106,7 +106,7 @@ def _only_signed(request: Request) -> None:
 
 
 async def _original(request: Request, image: KnownImage, asked: Asked) -> Response:
-    terms = Terms(cache_control=cache_control(staged=image.staged, left=_left(asked, time())))
+    terms = original_terms(asked, image)
     if asked.path.described:
         out = original_out(shell(request).presenter.base + asked.address(path_of(image.id)), image)
         return described(request, out, terms, f"{image.id}.json")
@@ -127,13 +127,7 @@ async def variant(request: Request, asked: Asked, image: KnownImage, *, fresh: i
     began, held, path = perf_counter(), services(request), asked.path
     plan = path.plan or parse(NOTHING, image.facts.format)
     resolved = await resolve(held, plan, image, request.headers.get("accept"))
-    came_to = path.with_plan(resolved.plan).accepted
-    terms = Terms(
-        cache_control=cache_control(staged=image.staged, named=path.named, fresh=fresh, left=_left(asked, time())),
-        location=asked.address(came_to) if elsewhere or came_to != path.accepted else None,
-        negotiated=plan.auto or elsewhere,
-        warning=" ".join(resolved.warnings),
-    )
+    terms = variant_terms(asked, image, resolved, fresh=fresh, elsewhere=elsewhere)
     headers = partial(picture_headers, f"{image.id}.{resolved.plan.format}", resolved.plan.format, terms=terms)
     tags = None if path.described else request.headers.get("if-none-match")
     if tags and (etag := await deliver.etag(held, image, resolved)) and matches(tags, etag):
@@ -142,10 +136,26 @@ async def variant(request: Request, asked: Asked, image: KnownImage, *, fresh: i
     metrics.variant_answered(delivery.how, delivery.timings)
     data, etag = delivery.variant.data, delivery.variant.etag
     if path.described:
-        url = shell(request).presenter.base + asked.address(came_to.removesuffix(DESCRIBED))
+        url = shell(request).presenter.base + asked.address(path.with_plan(resolved.plan).accepted.removesuffix(DESCRIBED))
         return described(request, variant_out(url, resolved, len(data)), terms, f"{image.id}.json")
     stages = delivery.timings or (("cache", perf_counter() - began),)
     return bytes_answer(request, data, etag, (*headers(etag), *encoded(x_cache=delivery.how, server_timing=timing(stages))))
+
+
+def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh: int | None = None, elsewhere: bool = False) -> Terms:
+    """On what terms the variant is given that the path came down to."""
+    path = asked.path
+    came_to = path.with_plan(resolved.plan).accepted
+    return Terms(
+        cache_control=cache_control(staged=image.staged, named=path.named, fresh=fresh, left=_left(asked, time())),
+        location=asked.address(came_to) if elsewhere or came_to != path.accepted else None,
+        negotiated=elsewhere or (path.plan is not None and path.plan.auto),
+        warning=" ".join(resolved.warnings),
+    )
+
+
+def original_terms(asked: Asked, image: KnownImage) -> Terms:
+    return Terms(cache_control=cache_control(staged=image.staged, left=_left(asked, time())))
 
 
 def timing(stages: Timings) -> str:
