@@ -26,6 +26,7 @@ from services.once import once
 from services.origins.fetch import SourceUrl, Validators
 from services.stage import stage
 from services.values import KnownImage
+from storage.base import NotStored
 from transforms.errors import ImageError, ProgImageError
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,8 @@ LEFT_ALONE = timedelta(seconds=10)
 STALE = timedelta(days=1)
 
 TROUBLE = (SourceUnavailable, SourceTooSlow, SourceBusy)
-VANISHED = (NotFound, ImageBusy, ExpiredImage, UncommittableImage)
+# Deleted by somebody at this moment, or lost by Redis.
+VANISHED = (NotFound, ImageBusy, ExpiredImage, UncommittableImage, NotStored)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ async def _fetch_anew(services: Services, source: SourceUrl, signed: bool, old: 
     try:
         return await _fetch(services, source, signed, None)
     except VANISHED as error:
-        raise ImageBusy("The picture is being deleted at this moment: try again.") from error
+        raise ImageBusy("The picture went while it was stored: try again.") from error
 
 
 async def _fetch(services: Services, source: SourceUrl, signed: bool, old: SourceRecord | None) -> SourceRecord:

@@ -25,6 +25,7 @@ from services.purge import purge
 from services.remote import Remote, find
 from services.stage import stage
 from storage.base import NotStored, StorageUnavailable
+from storage.staging import connect as connect_redis
 from tests.origins.origin import Origin, Script, origin, page
 from tests.photos import photo
 from tests.servers import free_port
@@ -232,6 +233,24 @@ async def test_a_picture_that_is_deleted_while_its_host_is_asked_is_fetched_agai
     go.set()
     assert (await asking).image == first.image
     assert await services.store.get(first.image.place or "") == PHOTO
+
+
+async def test_what_redis_lost_on_its_way_is_fetched_again(services: Services, host: Origin, redis: EmbeddedRedis) -> None:
+    answer, client = page(PHOTO), connect_redis(redis.url)
+
+    async def write_and_lose(writer: asyncio.StreamWriter) -> None:
+        host.pages["/vase.jpg"] = answer
+        writer.write(answer[:-99])
+        while not await client.keys("staging:upload:*"):
+            pass
+        await client.flushall()
+        writer.write(answer[-99:])
+        await writer.drain()
+
+    host.pages["/vase.jpg"] = write_and_lose
+    assert (await shown(services, host)).image.bytes == len(PHOTO)
+    assert len(host.asked) == 2
+    await client.aclose()
 
 
 async def test_while_a_picture_is_being_deleted_its_host_is_left_alone(services: Services, host: Origin) -> None:
