@@ -25,7 +25,7 @@ async def body_of(head: Head, raw: AsyncIterator[bytes], pace: Pace, *, host: st
         async for piece in raw:
             packed += len(piece)
             check_bytes(packed, maximum)
-            if pace.received > 2 * packed + FRAMING_BYTES:
+            if pace.received - packed > FRAMING_BYTES + packed // 16:
                 raise unavailable(host, "more framing than picture")
             for plain in unpack.pieces(piece):
                 total += len(plain)
