@@ -1,7 +1,7 @@
 """The pages of docs/ that are made from docs/tables/, which the tests read as well: what is promised there is tested."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,20 @@ FAULTS_HEAD = """
 """
 
 
+REQUESTS_HEAD = """\
+# Odd requests
+
+What is answered to requests that are wrong, odd or hostile. `{id}` stands for a stored picture of 800 x 600, `{nobody}` for an id that no
+picture has, `{9*400}` for four hundred nines; `{s}` for the signature that belongs to the path on a server that wants
+signatures. Every error is a problem: [errors](errors.md). No request is answered with 500.
+
+Made from `docs/tables/requests.toml` by `make docs`; do not edit. `tests/e2e/test_requests.py` sends all of them.
+
+| | what is tried | answers |
+|---|---|---|
+"""
+
+
 def sources_page() -> str:
     rows = tomllib.loads((TABLES / "sources.toml").read_text())["row"]
     tried, faults = ([_line(row) for row in rows if isinstance(row["number"], kind)] for kind in (int, str))
@@ -57,5 +71,42 @@ def _shown(url: str) -> str:
     return (visible if len(visible) <= 100 else f"{visible[:60]}…").replace("|", "\\|")
 
 
+def requests_page() -> str:
+    rows = tomllib.loads((TABLES / "requests.toml").read_text())["row"]
+    return REQUESTS_HEAD + "".join(f"| {row['number']} | {row['what']} | {'<br>'.join(_cases(row))} |\n" for row in rows)
+
+
+def _cases(row: Mapping[str, Any]) -> Iterator[str]:
+    for case in row.get("case", ()):
+        yield f"**{case['status']}**{_outcome(case)} {_listed(case['requests'])}{''.join(_along(case))}"
+    if "also" in row:
+        yield row["also"]
+    if "tested" in row:
+        yield f"Tested in `{row['tested']}`."
+
+
+def _outcome(case: Mapping[str, Any]) -> str:
+    if "location" in case:
+        return f" to `{case['location']}`:"
+    return f" [{case['problem']}](errors.md#{case['problem']}):" if "problem" in case else ":"
+
+
+def _along(case: Mapping[str, Any]) -> Iterator[str]:
+    """What goes along with the requests of a case."""
+    if "headers" in case:
+        yield f"; with {_listed(case['headers'])}"
+    if "one_of" in case:
+        yield f"; each with one of {_listed(case['one_of'])}"
+    if "body" in case:
+        yield f"; the body is {_listed([case['body']])}"
+    exp = case.get("sign", {}).get("exp", "")
+    if exp:
+        yield f"; `exp` is {f'{exp} seconds from now' if exp[0] in '+-' else exp}"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(f"`{_shown(text)}`" for text in texts)
+
+
 # File name in docs/ -> what makes it.
-PAGES: Mapping[str, Callable[[], str]] = {"sources.md": sources_page}
+PAGES: Mapping[str, Callable[[], str]] = {"sources.md": sources_page, "requests.md": requests_page}
