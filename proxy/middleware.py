@@ -130,7 +130,11 @@ class Edge:
 
 def _request_id(scope: Scope) -> bytes:
     given: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given if SANE_ID.fullmatch(given) else b"%020x" % random.getrandbits(80)
+    return given if SANE_ID.fullmatch(given) else made_request_id()
+
+
+def made_request_id() -> bytes:
+    return b"%020x" % random.getrandbits(80)
 
 
 def _check_uri(scope: Scope) -> None:

@@ -80,7 +80,7 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
             factory=True,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http="proxy.protocol:HttpProtocol",
             ws="none",
             lifespan="on",
             access_log=False,
