@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.world import certificates, nameserver, origin
-from tests.world.sniffer import Sniffer
+from tests.world.sniffer import Peer, Sniffer
 from tests.world.zone import OLD_TLS
 
 # Where an attacker would like us to go: something listens, and nothing must ever arrive. 3128 is the proxy of the environment.
@@ -44,8 +44,9 @@ class World:
     def _tell(self, what: str, **facts: object) -> None:
         self._events.append({"what": what, **facts})
 
-    def _sent(self, protocol: str, address: str, port: int) -> None:
-        if (address, port) != nameserver.ADDRESS and not (protocol == "udp" and address == nameserver.ADDRESS[0]):
+    def _sent(self, source: Peer, to: Peer) -> None:
+        if nameserver.ADDRESS not in (source, to):
+            address, port = to
             self._tell("connection", peer=f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
 
     def _by_name(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:

@@ -1,6 +1,7 @@
 """A DNS server over UDP and TCP that answers from the zone, and tells what it was asked."""
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable
 
@@ -17,24 +18,24 @@ ADDRESS = ("127.0.0.53", 53)
 KINDS = {dns.rdatatype.A: lambda address: ":" not in address, dns.rdatatype.AAAA: lambda address: ":" in address}
 
 
-class Nameserver(asyncio.DatagramProtocol):
+class Nameserver:
     """`asked` is called with the name and the kind of each question."""
 
     def __init__(self, asked: Callable[[str, str], None]) -> None:
         self._asked = asked
         self._counts = Counter[tuple[str, str]]()
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.setblocking(False)
+        self._udp.bind(ADDRESS)
 
     async def start(self) -> None:
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=ADDRESS)
+        asyncio.get_running_loop().add_reader(self._udp, self._over_udp)
         await asyncio.start_server(self._over_tcp, *ADDRESS)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+    def _over_udp(self) -> None:
+        data, address = self._udp.recvfrom(4096)
         if reply := self.reply(data):
-            self._transport.sendto(reply, address)
+            self._udp.sendto(reply, address)
 
     async def _over_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")

@@ -11,6 +11,7 @@ ETH_P_ALL, SO_ATTACH_FILTER, OUTGOING = 3, 26, 4
 TCP, UDP = 6, 17
 SYN, SYN_ACK = 0x02, 0x12
 PORTS = struct.Struct("!HH")
+Peer = tuple[str, int]
 
 
 class Instruction(NamedTuple):
@@ -45,11 +46,11 @@ FILTER = (
 
 
 class Sniffer:
-    """`saw` is called with the protocol, the address and the port that something was sent to."""
+    """`saw` is called with where something came from, and where it was sent to: an address and a port each."""
 
-    def __init__(self, saw: Callable[[str, str, int], None]) -> None:
+    def __init__(self, saw: Callable[[Peer, Peer], None]) -> None:
         self._saw = saw
-        self._known = set[tuple[object, ...]]()
+        self._known = set[tuple[str, int, str, int]]()
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self.socket.setblocking(False)
         program = b"".join(struct.pack("HBBI", *step) for step in FILTER)
@@ -69,12 +70,14 @@ class Sniffer:
 
     def _read(self, packet: bytes) -> None:
         four = packet[0] >> 4 == 4
-        protocol, to, header = (packet[9], packet[16:20], (packet[0] & 15) * 4) if four else (packet[6], packet[24:40], 40)
+        protocol, addresses, header = (packet[9], 12, (packet[0] & 15) * 4) if four else (packet[6], 8, 40)
         if protocol not in (TCP, UDP):
             return
-        source, port = PORTS.unpack_from(packet, header)
-        seen = (protocol, to, source, port, packet[header + 4 : header + 8] if protocol == TCP else None)
+        length = 4 if four else 16
+        source, to = (str(ip_address(packet[at : at + length])) for at in (addresses, addresses + length))
+        source_port, port = PORTS.unpack_from(packet, header)
+        seen = (source, source_port, to, port)
         # What is sent again because nobody answered is one attempt.
         if protocol == UDP or seen not in self._known:
             self._known.add(seen)
-            self._saw("tcp" if protocol == TCP else "udp", str(ip_address(to)), port)
+            self._saw((source, source_port), (to, port))
