@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from time import time
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,7 +40,7 @@ from proxy.handlers.posted import REPLIES, transformed
 from proxy.handlers.queries import next_url
 from proxy.http import Unsatisfiable, prefers
 from proxy.named import FORMAT, NAMED, arguments, plan_of
-from proxy.picture_query import parse_query
+from proxy.picture_query import NAMES, parse_query
 from proxy.schemas import EarlierFormOut, EarlierUploadOut
 from services import known
 from services.errors import BadRequest, BadSignature, TooManyVariants, UnknownImage
@@ -76,8 +77,13 @@ async def named(request: Request) -> Response:
 async def on_demand(request: Request) -> Response:
     """A posted picture, or that of a `url`, transformed as a name and its arguments say; ASCII by Accept where no format is named."""
     async with _sent(request) as sent, posted(services(request), sent) as picture:
-        plan = plan_of(request.path_params["transform"], request.query_params, _format(request, picture.format))
+        plan = plan_of(request.path_params["transform"], _own(request.query_params), _format(request, picture.format))
         return await transformed(request, plan, picture, negotiated=True)
+
+
+def _own(query: QueryParams) -> QueryParams:
+    """The arguments of the transform: without a `url` and what signs it."""
+    return QueryParams([(name, value) for name, value in query.multi_items() if name not in NAMES]) if query.get("url") else query
 
 
 @asynccontextmanager
