@@ -84,7 +84,6 @@ async def place(tmp_path_factory: pytest.TempPathFactory, redis: EmbeddedRedis) 
         for url, fresh in ((SOURCE, timedelta(hours=1)), (f"{SOURCE}.old", -timedelta(hours=1))):
             record = SourceRecord(url=url, image_id=images["large"], etag='"v1"', fresh_until=now + fresh, checked_at=now)
             await services.catalog.remember_source(record)
-    async with build(Settings(**given), looking=True) as services:
         yield Place(given=given, services=services, images=images)
 
 
@@ -159,9 +158,8 @@ async def test_an_error_is_the_problem_that_it_would_be(place: Place, url: str, 
 
 async def test_what_is_told_is_what_is_made(place: Place) -> None:
     told = await place.explained("/img/{large}/w300.webp")
-    async with build(place.settings) as services:
-        image = await find(services, place.images["large"])
-        delivery = await deliver(services, image, await resolve(services, parse("w300", "webp"), image, None))
+    image = await find(place.services, place.images["large"])
+    delivery = await deliver(place.services, image, await resolve(place.services, parse("w300", "webp"), image, None))
     again = await place.explained("/img/{large}/w300.webp")
     assert (told["cache"]["stored"], again["cache"]["stored"]) == (False, True)
     assert again["cache"]["key"] == told["cache"]["key"]
