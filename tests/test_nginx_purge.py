@@ -36,7 +36,9 @@ class Edge:
     purge: str
 
     def bury(self, image_id: str) -> None:
+        """Put a tombstone, and wait for the second in which nginx may believe that there is none."""
         assert httpx2.put(f"{self.purge}/{image_id}", trust_env=False).is_success
+        time.sleep(1)
 
     def kept(self) -> list[str]:
         """The keys of the files in the cache."""
