@@ -18,8 +18,9 @@ KEY = re.compile(rb"^KEY: (.*)$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """`url` is where users come in; `cache` is nginx's folder, `store` that of the apps."""
+    """`url` is where users come in; `cache` is nginx's folder, `store` that of the apps. `client` asks one of them."""
 
+    client: httpx2.Client
     nginx: Server
     apps: tuple[Server, ...]
     cache: Path
@@ -31,7 +32,7 @@ class Site:
 
     def upload(self, picture: bytes = b"") -> str:
         """The id of a stored picture: of this one, or of a new one."""
-        answer = httpx2.post(f"{self.apps[0].url}/images", content=picture or photo(320, 240), timeout=30, trust_env=False)
+        answer = self.client.post(f"{self.apps[0].url}/images", content=picture or photo(320, 240))
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
@@ -45,14 +46,15 @@ class Site:
         """The variants of an image in the store."""
         return [path for path in self.store.rglob("*") if path.is_file() and image_id in str(path) and "variants" in str(path)]
 
-    def counted(self, metric: str) -> float:
-        """The sum of a counter over both apps and all its labels."""
-        pages = (httpx2.get(f"{app.url}/metrics", trust_env=False).text for app in self.apps)
-        return sum(float(line.rsplit(" ", 1)[1]) for page in pages for line in page.splitlines() if re.match(rf"{metric}[{{ ]", line))
+    def counted(self, metric: str, *, unless: str = "no such label") -> float:
+        """The sum of a counter over the apps and all its labels."""
+        pages = (self.client.get(f"{app.url}/metrics").text for app in self.apps)
+        lines = (line for page in pages for line in page.splitlines() if re.match(rf"{metric}[{{ ]", line) and unless not in line)
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
-    def reached(self, mark: str) -> bool:
-        """Whether one of the apps was asked for something with this mark in its address."""
-        return any(mark in app.log_text() for app in self.apps)
+    def requests(self) -> float:
+        """How many requests the apps have answered, but for those for their numbers."""
+        return self.counted("progimage_request_seconds_count", unless="/metrics")
 
 
 @contextmanager
@@ -69,7 +71,8 @@ def running_site(folder: Path, settings: Mapping[str, str] | None = None, *, app
         }
         servers = tuple(stack.enter_context(progimage_server(folder / f"app{number}", shared)) for number in range(apps))
         nginx = stack.enter_context(nginx_server(folder / "nginx", [server.url.removeprefix("http://") for server in servers]))
-        yield Site(nginx=nginx, apps=servers, cache=folder / "nginx/cache", store=folder / "store")
+        client = stack.enter_context(httpx2.Client(trust_env=False, timeout=30))
+        yield Site(client=client, nginx=nginx, apps=servers, cache=folder / "nginx/cache", store=folder / "store")
 
 
 @pytest.fixture(scope="session")

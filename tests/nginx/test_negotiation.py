@@ -1,7 +1,6 @@
 """`.auto`: nginx and the app read the same Accept header alike, and say that they read it."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -98,18 +97,12 @@ def mixed(seed: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx2.Client]:
-    with httpx2.Client(trust_env=False, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def picture(site: Site) -> str:
     return f"/img/{site.upload()}/w64.auto"
 
 
-def fetched(client: httpx2.Client, url: str, accept: str) -> httpx2.Response:
-    answer = client.get(url, headers={b"Accept": accept.encode("latin-1")})
+def fetched(site: Site, url: str, accept: str) -> httpx2.Response:
+    answer = site.client.get(url, headers={b"Accept": accept.encode("latin-1")})
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -119,55 +112,55 @@ def format_of(answer: httpx2.Response) -> str:
 
 
 @pytest.mark.parametrize(("accept", "format"), ACCEPTS)
-def test_nginx_and_the_app_choose_the_same_format(client: httpx2.Client, site: Site, picture: str, accept: str, format: str) -> None:
-    direct, cached = (fetched(client, server.url + picture, accept) for server in (site.apps[0], site.nginx))
+def test_nginx_and_the_app_choose_the_same_format(site: Site, picture: str, accept: str, format: str) -> None:
+    direct, cached = (fetched(site, server.url + picture, accept) for server in (site.apps[0], site.nginx))
     assert (format_of(direct), format_of(cached)) == (format, format)
     assert direct.headers["Vary"] == cached.headers["Vary"] == "Accept"
     assert direct.headers["ETag"] == cached.headers["ETag"]
 
 
-def test_they_agree_on_noise_too(client: httpx2.Client, site: Site, picture: str) -> None:
+def test_they_agree_on_noise_too(site: Site, picture: str) -> None:
     for accept in map(mixed, range(400)):
-        direct, cached = (format_of(fetched(client, server.url + picture, accept)) for server in (site.apps[1], site.nginx))
+        direct, cached = (format_of(fetched(site, server.url + picture, accept)) for server in (site.apps[1], site.nginx))
         assert direct == cached, repr(accept)
 
 
-def test_all_these_headers_are_four_entries_in_the_cache(site: Site, client: httpx2.Client) -> None:
+def test_all_these_headers_are_four_entries_in_the_cache(site: Site) -> None:
     image_id = site.upload()
     for accept, _ in ACCEPTS:
-        fetched(client, f"{site.url}/img/{image_id}/w64.auto", accept)
+        fetched(site, f"{site.url}/img/{image_id}/w64.auto", accept)
     path = f"/img/{image_id}/w64.auto?url="
     assert site.keys(image_id) == [f"{path} avif", f"{path} avif+webp", f"{path} none", f"{path} webp"]
     assert len(site.objects(image_id)) == 3
 
 
 @pytest.mark.parametrize("server", ["nginx", "app"])
-def test_only_what_accept_decides_says_so(site: Site, client: httpx2.Client, picture: str, server: str) -> None:
+def test_only_what_accept_decides_says_so(site: Site, picture: str, server: str) -> None:
     url = site.url if server == "nginx" else site.apps[0].url
     image = picture.removesuffix("/w64.auto")
     varying = (f"{image}.auto", f"{image}/w64.auto", f"{image}/w64.auto.json")
     fixed = (image, f"{image}.webp", f"{image}.json", f"{image}/w64.jpg", f"{image}/w64.jpeg", f"{image}/w64.jpg.json", f"{image}/w64.txt")
     for path in (*varying, *fixed):
         for accept in ("image/webp", "text/html"):
-            first = fetched(client, url + path, accept)
+            first = fetched(site, url + path, accept)
             assert first.headers.get("Vary") == ("Accept" if path in varying else None), path
-            again = client.get(url + path, headers={"Accept": accept, "If-None-Match": first.headers["ETag"]})
+            again = site.client.get(url + path, headers={"Accept": accept, "If-None-Match": first.headers["ETag"]})
             assert again.status_code == 304
             assert again.headers.get("Vary") == first.headers.get("Vary"), path
 
 
-def test_what_moves_is_webp_where_that_is_accepted_else_gif(site: Site, client: httpx2.Client) -> None:
+def test_what_moves_is_webp_where_that_is_accepted_else_gif(site: Site) -> None:
     image_id = site.upload(animation())
     for server in (site.apps[0], site.nginx):
         url = f"{server.url}/img/{image_id}/w30.auto"
-        formats = [format_of(fetched(client, url, accept)) for accept in ("image/avif,image/webp", "image/webp", "image/avif", "*/*")]
+        formats = [format_of(fetched(site, url, accept)) for accept in ("image/avif,image/webp", "image/webp", "image/avif", "*/*")]
         assert formats == ["webp", "webp", "gif", "gif"]
 
 
-def test_the_order_is_the_operators(tmp_path: Path, client: httpx2.Client) -> None:
+def test_the_order_is_the_operators(tmp_path: Path) -> None:
     with running_site(tmp_path, {"PROGIMAGE_AUTO_ORDER": "webp,avif"}, apps=1) as site:
         picture = f"/img/{site.upload()}/w64.auto"
         for accept, first in ACCEPTS[:3]:
             assert first == "avif"
-            assert [format_of(fetched(client, server.url + picture, accept)) for server in (site.nginx, *site.apps)] == ["webp"] * 2
-        assert format_of(fetched(client, site.url + picture, "image/avif")) == "avif"
+            assert [format_of(fetched(site, server.url + picture, accept)) for server in (site.nginx, *site.apps)] == ["webp"] * 2
+        assert format_of(fetched(site, site.url + picture, "image/avif")) == "avif"

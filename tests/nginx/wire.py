@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 from tests.servers import Server
 
-MORE_THAN_ALL_HEADERS = 65536
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
@@ -33,11 +31,11 @@ def connected(server: Server, *, seconds: float = 5) -> socket.socket:
 
 def everything(connection: socket.socket) -> bytes:
     """All that comes until the other side closes; TimeoutError when it does not."""
-    received = b""
+    received = bytearray()
     with suppress(ConnectionError):
-        while part := connection.recv(MORE_THAN_ALL_HEADERS):
+        while part := connection.recv(65536):
             received += part
-    return received
+    return bytes(received)
 
 
 def exchange(server: Server, sent: bytes, *, seconds: float = 5) -> list[Reply]:
@@ -50,21 +48,22 @@ def exchange(server: Server, sent: bytes, *, seconds: float = 5) -> list[Reply]:
 
 def replies(received: bytes) -> list[Reply]:
     """The answers in what came; what does not begin like one is an answer without a status (HTTP/0.9)."""
-    found = []
-    while received:
-        reply, received = _first(received)
-        found.append(reply)
+    found, at = [], 0
+    while at < len(received):
+        end = received.find(b"\r\n\r\n", at)
+        head = _head(received[at : end + 4])
+        begin = end + 4 if head.status else at
+        at = begin + int(head.header("content-length") or len(received))
+        found.append(replace(head, body=received[begin:at]))
     return found
 
 
-def _first(received: bytes) -> tuple[Reply, bytes]:
-    head, _, rest = received.partition(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 "):
-        return Reply(status=0, headers=(), body=received), b""
-    lines = head.decode("latin-1").split("\r\n")
+def _head(head: bytes) -> Reply:
+    lines = head.decode("latin-1").rstrip().split("\r\n")
+    if not lines[0].startswith("HTTP/1.1 "):
+        return NOTHING
     pairs = tuple((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:]))
-    length = int(dict(pairs).get("content-length", len(rest)))
-    return Reply(status=int(lines[0][9:12]), headers=pairs, body=rest[:length]), rest[length:]
+    return Reply(status=int(lines[0][9:12]), headers=pairs, body=b"")
 
 
 async def ask(server: Server, requests: Sequence[bytes], *, connections: int) -> list[Reply]:
@@ -84,8 +83,7 @@ async def _ask_in_turn(server: Server, waiting: Iterator[tuple[int, bytes]], fou
         if writer is None:
             reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        reply, _ = _first(head)
+        reply = _head(await reader.readuntil(b"\r\n\r\n"))
         found[place] = replace(reply, body=await reader.readexactly(int(reply.header("content-length") or 0)))
         if reply.header("connection") == "close":
             writer.close()
