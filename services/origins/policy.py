@@ -40,7 +40,7 @@ class Policy:
 
     def _names(self, source: SourceUrl) -> bool:
         """Whether the list has the host. Everybody's hosts are those of the internet."""
-        if any(_matches(pattern, source.host) for pattern in self.sources if pattern != EVERYBODY):
+        if any(_matches(pattern, source.host) for pattern in self.sources):
             return True
         return (not self.sources or EVERYBODY in self.sources) and not _is_inside(source)
 

@@ -50,7 +50,7 @@ async def _ask(asked: Resolver, host: str, kind: RdataType) -> list[Address]:
     make = IPv4Address if kind == A else IPv6Address
     try:
         # The dot: a name that is not there is not looked for below our own domain.
-        answer = await asked.resolve(f"{host}.", kind, search=False, backend=get_backend("asyncio"))
+        answer = await asked.resolve(f"{host}.", kind, backend=get_backend("asyncio"))
     except NoAnswer:
         return []
     return [make(record.address) for record in answer]

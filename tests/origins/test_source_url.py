@@ -44,6 +44,7 @@ BAD = {
         "http://127.0.0.1./",
         "http://example.0X7F/",
         "http://1.2.3.4.5/",
+        "http://a.0xyz/",
     ],
     "beyond ASCII": [
         "http://①②⑦.0.0.1/",

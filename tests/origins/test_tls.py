@@ -105,3 +105,22 @@ async def test_tls_with_a_host_that_speaks_none_ends(trusted: Path) -> None:
         assert seconds - 0.1 < time.monotonic() - began < seconds + 0.8
         server.close()
         await asyncio.sleep(0.05)
+
+
+async def test_a_caller_who_leaves_in_the_handshake_closes_the_connection(trusted: Path) -> None:
+    come, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        come.set()
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.2", 0)
+    port = server.sockets[0].getsockname()[1]
+    fetching = asyncio.create_task(fetch(Origin(host="127.0.0.2", port=port, scheme="https")))
+    await come.wait()
+    fetching.cancel()
+    async with asyncio.timeout(1):
+        await gone.wait()
+    server.close()
