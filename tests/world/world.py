@@ -65,9 +65,10 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`apps` are ProgImage servers with different settings, by the names of SERVERS; `logs` the files that they write to."""
+    """`apps` are the ProgImage `servers` with different settings, by the names of SERVERS; what follows `join` runs among them."""
 
     folder: Path
+    join: Sequence[object]
     apps: Mapping[str, httpx2.Client]
     servers: Mapping[str, Server]
 
@@ -96,11 +97,11 @@ def world(folder: Path) -> Iterator[World]:
     (folder / "resolv.conf").write_text(f"nameserver {nameserver.ADDRESS[0]}\n")
     with ExitStack() as stack:
         nature = stack.enter_context(_nature(folder))
-        join = ["nsenter", "--target", nature.pid, "--net", "--mount"]
+        join: list[object] = ["nsenter", "--target", nature.pid, "--net", "--mount"]
         join += [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         servers = {name: stack.enter_context(_app(folder / name, settings, join)) for name, settings in SERVERS.items()}
         apps = {name: stack.enter_context(_client(folder / name)) for name in SERVERS}
-        yield World(folder=folder, apps=apps, servers=servers)
+        yield World(folder=folder, join=join, apps=apps, servers=servers)
 
 
 @contextmanager
