@@ -33,6 +33,6 @@ def translated(host: str) -> Iterator[None]:
         raise too_slow(host, type(error).__name__) from error
     except (httpcore2.NetworkError, OSError) as error:
         raise unavailable(host, f"{type(error).__name__}: {error}") from error
-    except (httpcore2.ProtocolError, ValueError) as error:
-        # What the parser says quotes what came, and that is nothing for a log. It lets the number of a 5,000-digit length raise ValueError.
+    except httpcore2.ProtocolError as error:
+        # What the parser says quotes what came, and that is nothing for a log.
         raise unavailable(host, f"{type(error).__name__}: no proper HTTP") from error

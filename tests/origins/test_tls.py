@@ -111,6 +111,7 @@ async def test_a_caller_who_leaves_in_the_handshake_closes_the_connection(truste
     come, gone = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
         come.set()
         await reader.read()
         gone.set()
