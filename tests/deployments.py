@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.servers import Server, answers, free_port, nginx_server, postgres_server, redis_server, running, s3_server
 
 PROGIMAGE = Path(sys.executable).with_name("progimage")
+# URLs may be signed in every deployment, and need not be.
+SIGNING_KEY = "a key that is known to all the tests"
 S3_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -55,7 +57,7 @@ def progimage_worker(folder: Path, settings: Mapping[str, str]) -> Iterator[Serv
 @contextmanager
 def embedded(folder: Path) -> Iterator[Deployment]:
     """One process and its data folder."""
-    with progimage_server(folder) as app:
+    with progimage_server(folder, {"PROGIMAGE_SIGNING_KEYS": f"k1={SIGNING_KEY}"}) as app:
         yield Deployment(name="embedded", url=app.url, env={"PROGIMAGE_DATA": str(folder / "data")}, apps=(app,))
 
 
@@ -71,6 +73,7 @@ def grown(folder: Path) -> Iterator[Deployment]:
             "PROGIMAGE_S3_ENDPOINT_URL": stack.enter_context(s3_server(folder / "s3")).url,
             "PROGIMAGE_PUBLIC_URL": f"http://127.0.0.1:{public}",
             "PROGIMAGE_EDGES": f"http://127.0.0.1:{purge}",
+            "PROGIMAGE_SIGNING_KEYS": f"k1={SIGNING_KEY}",
             "PROGIMAGE_DATA": str(_made(folder / "data")),
             **S3_CREDENTIALS,
         }
