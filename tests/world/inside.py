@@ -72,7 +72,7 @@ class World:
         self._counts[host + target] += 1
         self._tell("request", method=method, host=host, target=target[:100], headers=headers)
         behave, rest = origin.behaviour(target)
-        await behave(origin.Asked(host=host, target=rest, headers=headers, nth=self._counts[host + target], writer=writer))
+        await behave(origin.Asked(target=rest, headers=headers, nth=self._counts[host + target], writer=writer))
 
     async def _report(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         since = int(await reader.readline())

@@ -20,7 +20,6 @@ HTML = b'<html><meta http-equiv="refresh" content="0;url=http://127.0.0.1/"><img
 class Asked:
     """A request and the way back. `target` is what follows the first segment of the path, `nth` counts the requests for this URL from 1."""
 
-    host: str
     target: str
     headers: Mapping[str, str]
     nth: int

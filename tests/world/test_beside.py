@@ -17,8 +17,8 @@ from tests.world.origin import ETAG
 from tests.world.world import World, threads_of
 
 MANY = 200
-# SQLite's connections have a thread each, and there are twenty of them at most.
-MORE_THREADS = 24
+# SQLite's connections have a thread each, twenty at most, and some files are written by threads.
+MORE_THREADS = 32
 MIB = 1024**2
 
 
