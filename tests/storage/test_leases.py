@@ -125,13 +125,13 @@ async def test_work_that_is_cancelled_lets_go(pair: tuple[Leases, Leases]) -> No
 
 async def test_who_waits_goes_on_when_it_is_free(pair: tuple[Leases, Leases]) -> None:
     one, other = pair
-    with anyio.fail_after(0.2):
+    with anyio.fail_after(1):
         await other.wait("a")
     async with one.hold("a"):
         waiting = asyncio.create_task(other.wait("a"))
         await asyncio.sleep(0.3)
         assert not waiting.done()
-    with anyio.fail_after(0.3):
+    with anyio.fail_after(1):
         await waiting
 
 
@@ -141,7 +141,7 @@ async def test_a_holder_that_beats_keeps_it_for_longer_than_a_lease_lives(redis:
     async with leases_at(redis.url, 0.6) as one, leases_at(redis.url, 0.6) as other, one.hold("long"):
         began = time.monotonic()
         await other.wait("long")
-        assert 0.6 <= time.monotonic() - began < 1.2, "waiting has an end, though the holder lives"
+        assert 0.6 <= time.monotonic() - began < 5, "waiting has an end, though the holder lives"
         await asyncio.sleep(0.5)
         assert await held(other, "long")
 
@@ -155,7 +155,7 @@ async def test_a_holder_that_beats_no_more_loses_it_and_takes_it_from_nobody(
         process.send_signal(how)
         began = time.monotonic()
         await asyncio.gather(one.wait("a"), other.wait("a"))
-        assert DEAD_SECONDS - 1 < time.monotonic() - began < DEAD_SECONDS + 0.5
+        assert DEAD_SECONDS - 1.5 < time.monotonic() - began < DEAD_SECONDS + 1.5
         async with one.hold("a") as ours:
             assert ours
             assert await held(other, "a"), "two took it over"
@@ -166,7 +166,7 @@ async def test_a_holder_that_beats_no_more_loses_it_and_takes_it_from_nobody(
 
 async def test_without_redis_everybody_works_and_nobody_waits() -> None:
     async with leases_at(f"redis://127.0.0.1:{free_port()}") as leases:
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(2 * PATIENCE):
             async with leases.hold("a") as ours, leases.hold("a") as theirs:
                 assert ours
                 assert theirs
