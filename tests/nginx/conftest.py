@@ -58,7 +58,7 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path, settings: Mapping[str, str] | None = None, *, apps: int = 2) -> Iterator[Site]:
+def running_site(folder: Path, settings: Mapping[str, str] | None = None, *, apps: int = 2, timeouts: str = "") -> Iterator[Site]:
     with ExitStack() as stack:
         (folder / "redis").mkdir(parents=True)
         shared = {
@@ -70,7 +70,9 @@ def running_site(folder: Path, settings: Mapping[str, str] | None = None, *, app
             **(settings or {}),
         }
         servers = tuple(stack.enter_context(progimage_server(folder / f"app{number}", shared)) for number in range(apps))
-        nginx = stack.enter_context(nginx_server(folder / "nginx", [server.url.removeprefix("http://") for server in servers]))
+        nginx = stack.enter_context(
+            nginx_server(folder / "nginx", [server.url.removeprefix("http://") for server in servers], timeouts=timeouts)
+        )
         client = stack.enter_context(httpx2.Client(trust_env=False, timeout=30))
         yield Site(client=client, nginx=nginx, apps=servers, cache=folder / "nginx/cache", store=folder / "store")
 
