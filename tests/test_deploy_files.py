@@ -22,7 +22,7 @@ def text_of(name: str) -> str:
 
 
 def test_compose_has_every_part_of_a_grown_deployment() -> None:
-    assert SERVICES.keys() == {"nginx", *OURS, "postgres", "valkey", "s3"}
+    assert SERVICES.keys() == {"nginx", "forget", *OURS, "postgres", "valkey", "s3"}
     assert "noeviction" in SERVICES["valkey"]["command"]
     assert dict(zip(SERVICES["valkey"]["command"][1::2], SERVICES["valkey"]["command"][2::2], strict=True))["--appendonly"] == "yes"
 
@@ -62,10 +62,27 @@ def test_the_drain_fits_into_the_time_that_compose_gives() -> None:
 
 
 def test_the_files_that_compose_mounts_are_there() -> None:
-    for mount in SERVICES["nginx"]["volumes"][:2]:
+    for mount in (*SERVICES["nginx"]["volumes"][:2], SERVICES["forget"]["volumes"][0]):
         assert (REPOSITORY / mount.split(":")[0]).exists()
     upstreams = re.findall(r"server (\w+):8080", text_of("nginx/compose/http.conf"))
     assert upstreams == ["app1", "app2"]
+
+
+def test_nginx_is_told_of_deletions_where_it_listens_and_its_files_are_forgotten_where_it_writes() -> None:
+    port = re.search(r"listen (\d+);", text_of("nginx/compose/purge.conf"))
+    assert port
+    assert SERVICES["app1"]["environment"]["PROGIMAGE_EDGES"] == f"http://nginx:{port[1]}"
+    assert all(port[1] not in published for published in SERVICES["nginx"]["ports"])
+    assert SERVICES["forget"]["image"] == SERVICES["nginx"]["image"]
+    assert SERVICES["forget"]["volumes"][-1] == SERVICES["nginx"]["volumes"][-1]
+    folders = re.findall(r"/var/cache/nginx/\w+", text_of("nginx/forget"))
+    for site in ("site", "compose"):
+        files = "".join(text_of(f"nginx/{site}/{name}.conf") for name in ("http", "server", "purge"))
+        assert set(folders) == set(re.findall(r"/var/cache/nginx/\w+", files))
+
+
+def test_compose_says_aloud_that_uploads_are_open() -> None:
+    assert SERVICES["app1"]["environment"]["PROGIMAGE_OPEN_UPLOADS"] == "true"
 
 
 def test_the_image_is_pinned_unprivileged_and_checked() -> None:
