@@ -39,16 +39,21 @@ RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-def cache_control(*, staged: bool = False, named: bool = False, fresh: int | None = None, left: int | None = None) -> str:
-    """How long a picture may be kept. `named`: its plan has a preset; `fresh`: seconds for which a remote source is believed.
+def cache_control(
+    *, staged: bool = False, steered: bool = False, named: bool = False, fresh: int | None = None, left: int | None = None
+) -> str:
+    """How long a picture may be kept. `steered`: its plan names the stored point, `named`: a preset.
 
+    `fresh` are the seconds for which a remote source is believed.
     `left` are the seconds for which its signed URL is good: nothing is shown after them, not even when we are away.
     """
     if left is not None:
-        longest = 60 if staged else 3600 if named else YEAR
+        longest = 60 if staged or steered else 3600 if named else YEAR
         return f"{'private' if staged else 'public'}, max-age={max(0, min(longest, left, fresh or YEAR))}, must-revalidate"
     if staged:
         return STAGED
+    if steered:
+        return FOCAL if fresh is None else f"public, max-age={min(60, fresh)}"
     if fresh is not None:
         return f"public, max-age={fresh}, must-revalidate" if named else f"public, max-age={fresh}, {STALE}"
     return PRESET if named else IMMUTABLE

@@ -17,9 +17,9 @@ from typing import NoReturn
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from catalog.session import connect, migrate
+from catalog.session import connect
 from proxy.settings import Settings, variable
-from proxy.wiring import blamed, object_store, uploads
+from proxy.wiring import blamed, object_store, prepare_places, uploads
 from services.embedded import EmbeddedRedis
 
 BACKLOG = 2048
@@ -99,10 +99,7 @@ async def _prepare(settings: Settings) -> None:
     """Here, before there are several processes that would all begin with it; and a server that is away is one line here."""
     engine, store, staging = connect(settings.database_url), object_store(settings), uploads(settings)
     try:
-        with blamed("database_url"):
-            await migrate(engine)
-        with blamed("storage_url"):
-            await store.prepare()
+        await prepare_places(engine, store)
         with blamed("redis_url"):
             await staging.check()
     finally:

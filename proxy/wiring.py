@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from catalog.repository import Catalog
 from catalog.session import connect as connect_catalog
 from catalog.session import migrate
@@ -42,18 +44,13 @@ async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[S
         store = object_store(settings)
         stack.push_async_callback(store.close)
         if not looking:
-            with blamed("database_url"):
-                await migrate(engine)
-            with blamed("storage_url"):
-                await store.prepare()
+            await prepare_places(engine, store)
         staging = uploads(settings)
-        stack.push_async_callback(staging.close)
         quarantine = Quarantine(connect_redis(settings.redis_url))
-        stack.push_async_callback(quarantine.close)
         leases = Leases(connect_redis(settings.redis_url), seconds=settings.render_deadline + LEASE_MARGIN)
-        stack.push_async_callback(leases.close)
         edges = Edges(settings.edges)
-        stack.push_async_callback(edges.close)
+        for collaborator in (staging, quarantine, leases, edges):
+            stack.push_async_callback(collaborator.close)
         tasks = Tasks(make_broker(settings.redis_url))
         stack.callback(tasks.close)
         pool = render_pool(settings)
@@ -76,6 +73,14 @@ async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[S
             variants_per_image=settings.variants_per_image,
             remote_ttl=timedelta(seconds=settings.remote_ttl),
         )
+
+
+async def prepare_places(engine: AsyncEngine, store: ObjectStore) -> None:
+    """Bring the schema up to date and make the bucket or the folder."""
+    with blamed("database_url"):
+        await migrate(engine)
+    with blamed("storage_url"):
+        await store.prepare()
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh:
     path = asked.path
     came_to = path.with_plan(resolved.plan).accepted
     return Terms(
-        cache_control=cache_control(staged=image.staged, named=path.named, fresh=fresh, left=_left(asked, time())),
+        cache_control=cache_control(staged=image.staged, steered=path.steered, named=path.named, fresh=fresh, left=_left(asked, time())),
         location=asked.address(came_to) if elsewhere or came_to != path.accepted else None,
         negotiated=elsewhere or (path.plan is not None and path.plan.auto),
         warning=" ".join(resolved.warnings),
