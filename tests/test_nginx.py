@@ -302,7 +302,7 @@ def test_nginx_speaks_of_problems_as_the_app_does() -> None:
     shared = {problem_type(kind): (answer.status, answer.title) for kind, answer in ANSWERS.items()}
     bodies = re.findall(r"^ +(\d+) '(\"type\".*)';$", (REPOSITORY / "nginx/progimage.conf").read_text(), re.MULTILINE)
     problems = [(int(status), json.loads(f"{{{body}}}")) for status, body in bodies]
-    assert len(problems) == 13
+    assert len(problems) == 12
     for status, problem in problems:
         # What only nginx can tell has no page of ours: RFC 9457 then wants the phrase of the status as its title.
         expected = (status, HTTPStatus(status).phrase) if problem["type"] == "about:blank" else shared[problem["type"]]
