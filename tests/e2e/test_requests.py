@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from proxy.errors import PROBLEM_JSON, PROBLEMS
 from proxy.signing import Signer
@@ -82,6 +84,88 @@ def test_keys_that_protect_nothing_end_the_start(keys: str, tmp_path: Path) -> N
 def test_a_signed_request_has_the_answer_of_the_table(signed: Wire, own: list[Case]) -> None:
     for case in own:
         check(case, signed)
+
+
+PATHS = (
+    "/img/{id}/",
+    "/img/{id}",
+    "/img/w9.webp",
+    "/img/",
+    "/images/{id}/",
+    "/images/",
+    "/uploads/",
+    "/products/",
+    "/on_demand/",
+    "/transform/",
+    "/download",
+    "/upload-image",
+    "/problems/",
+    "/",
+)
+NAMES = ("url", "s", "exp", "k", "id", "exts", "w", "cursor", "limit", "name")
+SCRAPS = (
+    *(
+        "/",
+        "//",
+        ".",
+        "..",
+        ",",
+        ";",
+        "\\",
+        "%",
+        "%2F",
+        "%00",
+        "%0A",
+        "%ff",
+        "%C3%A9",
+        "%25",
+        "+",
+        "~",
+        "*",
+        "'",
+        '"',
+        "<b>",
+        "[",
+        "{",
+        "|",
+        "#",
+    ),
+    *(
+        "{id}",
+        "{nobody}",
+        "{A*26}",
+        "{9*30}",
+        "w9",
+        "h9",
+        "w9,h9",
+        "fit_cover",
+        "rotate90",
+        "p_x",
+        "wm_{nobody}",
+        "thumbnail",
+        "_",
+        "-1",
+        "1e9",
+    ),
+    *(".webp", ".jpeg", ".auto", ".txt", ".json", ".JPG", "http%3A%2F%2Fa.example%2Fb", "http://a.example/", "http%3A%2F%2F127.0.0.1"),
+)
+TEXT = st.lists(st.sampled_from(SCRAPS), max_size=6).map("".join)
+QUERY = st.lists(st.tuples(st.sampled_from(NAMES), TEXT), max_size=3).map(
+    lambda pairs: "&".join(f"{name}={value}" for name, value in pairs)
+)
+
+
+TARGET = st.tuples(st.sampled_from(PATHS), TEXT, QUERY).map(lambda parts: f"{parts[0]}{parts[1]}?{parts[2]}")
+
+
+@given(method=st.sampled_from(["GET", "HEAD", "POST", "DELETE"]), target=TARGET)
+@settings(max_examples=200, deadline=None)
+def test_no_request_is_a_bug_of_ours(deployment: Deployment, front: Wire, method: str, target: str) -> None:
+    target = filled(target, front.known)
+    assume(method != "DELETE" or front.known["id"] not in target)
+    for wire in (front, front.at(deployment.apps[0].url)):
+        answer = wire.send(f"{method} {target}")
+        assert answer.status < 500, (method, target, answer.text())
 
 
 def check(case: Case, wire: Wire) -> None:

@@ -12,6 +12,7 @@ from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 from bench.drawing import PRESETS
+from services.ids import variant_key
 from tests.transforms.spellings import (
     NAMES,
     RANGE,
@@ -44,6 +45,8 @@ facts = st.builds(
     orientation=st.sampled_from([1, 1, 6]),
     alpha=st.booleans(),
 )
+# What any store takes as a name, and any URL as it is.
+KEY = re.compile(r"[a-z0-9/_.-]+", re.ASCII)
 # What a fuzzer puts among good tokens: separators, odd digits and cases, and names that are nearly right.
 SCRAPS = st.sampled_from(
     ["", ",", "/", "_", "__", ".", "-", "~", "0", "00", "9" * 6, "1e3", "+1", "٣", "１", "A", "é", "\x00", "\n", "%2f", "w"]
@@ -227,6 +230,7 @@ def test_what_a_plan_comes_down_to_comes_down_to_itself(asked: tuple[list[list[s
     again = parse(str(found.plan), found.plan.format).resolve(facts)
     assert (again.plan, again.size, again.frames, again.digest) == (found.plan, found.size, found.frames, found.digest)
     assert again.enlarged == found.enlarged
+    assert KEY.fullmatch(variant_key("a" * 26, found.digest, found.plan.format))
     assert min(found.size) >= 1
 
 
