@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from services.errors import SourceBusy
-from services.origins.breaker import Breaker
 from services.origins.source_url import SourceUrl
 from services.origins.trouble import unavailable
+from transforms.breaker import Breaker
 
 AT_ONCE = 8
 WAIT = 1.0
