@@ -23,7 +23,7 @@ from tests.servers import free_port
 pytestmark = pytest.mark.xdist_group("nginx")
 
 # An app that stands still may yet answer: nginx waits for it, in the shipped file for a minute.
-TIMEOUTS = "proxy_read_timeout 1s;"
+TIMEOUTS = "proxy_read_timeout 500ms;"
 # In a cache file of nginx 1.22 the second until which an entry is fresh stands after the version.
 FRESH_UNTIL = 8
 SECRET = b"the secret of these tests is long enough"

@@ -136,6 +136,9 @@ FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5
         ("image/webp;q=-1, image/avif;q=1.5", "jpg", "png", "gif"),
         ("image/webpx, ximage/avif, image/web p", "jpg", "png", "gif"),
         (",;,=;q,image/webp", "webp", "webp", "webp"),
+        ("image/webp;q=0,image/webp", "webp", "webp", "webp"),
+        ("image/webp,image/webp;q=0", "webp", "webp", "webp"),
+        ("\xa0image/webp, image/avif\x85", "jpg", "png", "gif"),
     ],
 )
 def test_the_best_that_is_accepted_by_name(accept: str | None, still: str, with_alpha: str, moving: str) -> None:
