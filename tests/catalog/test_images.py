@@ -129,6 +129,7 @@ async def test_variants_are_recorded_and_the_first_record_stays(catalog: Catalog
     assert await catalog.variant(image.id, "w256", "webp") == small
     assert await catalog.variant(image.id, "w256", "jpg") is None
     assert await catalog.variants([image.id, other.id]) == {image.id: [large, small], other.id: []}
+    assert [await catalog.count_variants(each.id) for each in (image, other)] == [2, 0]
 
 
 async def test_a_variant_of_an_image_that_is_gone_or_going_is_not_recorded(catalog: Catalog) -> None:
