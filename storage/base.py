@@ -72,10 +72,14 @@ def check_folder(prefix: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """One object: `size` in bytes; `created` is false when a put found these very bytes there already."""
+    """One object: `size` in bytes; `created` is false when a put found these very bytes there already.
+
+    `modified` is when it was written, by the clock of the store; a put does not say it.
+    """
 
     key: str
     size: int
+    modified: datetime | None = None
     created: bool = False
 
 
@@ -101,7 +105,7 @@ class ObjectStore(Protocol):
         """The whole object, or NotStored."""
 
     async def head(self, key: str) -> StoredObject:
-        """Its size, or NotStored."""
+        """Its size and age, or NotStored."""
 
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A file that holds the object for as long as the context lives (for a decoder, which wants a path), or NotStored."""

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -51,7 +52,7 @@ class LocalStore:
 
     async def head(self, key: str) -> StoredObject:
         with _reading(key):
-            return StoredObject(key=key, size=await to_thread.run_sync(_file_size, self._path(key)))
+            return await to_thread.run_sync(_object, key, self._path(key))
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
@@ -194,10 +195,11 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _file_size(path: Path) -> int:
-    if path.is_dir():
+def _object(key: str, file: Path | os.DirEntry[str]) -> StoredObject:
+    if file.is_dir():
         raise IsADirectoryError
-    return path.stat().st_size
+    found = file.stat()
+    return StoredObject(key=key, size=found.st_size, modified=datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _walk(folder: Path, base: str, prefix: str) -> Iterator[StoredObject]:
@@ -215,7 +217,7 @@ def _walk(folder: Path, base: str, prefix: str) -> Iterator[StoredObject]:
             yield from _walk(folder / entry.name, key, prefix)
         else:
             with suppress(FileNotFoundError):
-                yield StoredObject(key=key, size=entry.stat().st_size)
+                yield _object(key, entry)
 
 
 def _next_page(walk: Iterator[StoredObject]) -> tuple[StoredObject, ...]:

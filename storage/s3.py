@@ -84,7 +84,7 @@ class S3Store:
 
     async def head(self, key: str) -> StoredObject:
         found = await self._run(self._head, check_key(key))
-        return StoredObject(key=key, size=found["ContentLength"])
+        return StoredObject(key=key, size=found["ContentLength"], modified=found["LastModified"])
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
@@ -116,7 +116,7 @@ class S3Store:
         while True:
             page = await self._run(self._page, prefix, after)
             for found in page.get("Contents", []):
-                yield StoredObject(key=found["Key"].removeprefix(self._prefix), size=found["Size"])
+                yield StoredObject(key=found["Key"].removeprefix(self._prefix), size=found["Size"], modified=found["LastModified"])
             if not page["IsTruncated"]:
                 return
             after = page["NextContinuationToken"]

@@ -1,6 +1,7 @@
 """One suite for every ObjectStore: what is stored stays what it is, and can be found, proven and deleted."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -130,6 +131,16 @@ async def test_keys_are_listed_in_order_and_by_prefix(store: ObjectStore) -> Non
     assert await keys(store, "a/b") == ["a/b/c"]
     assert await keys(store, "z/y/") == []
     assert [found.size async for found in store.list("a/")] == [7, 3, 5]
+
+
+async def test_head_and_list_say_when_an_object_was_written(store: ObjectStore) -> None:
+    # A store may know seconds only.
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await put(store, KEY, b"one")
+    (listed,) = [found async for found in store.list("")]
+    assert listed == await store.head(KEY)
+    assert listed.modified is not None
+    assert before <= listed.modified <= datetime.now(UTC)
 
 
 async def test_deleting_a_prefix_takes_all_below_and_nothing_beside(store: ObjectStore) -> None:
