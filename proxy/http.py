@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import lru_cache
 
 from transforms.errors import ProgImageError
@@ -39,24 +40,28 @@ RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-def cache_control(
-    *, staged: bool = False, steered: bool = False, named: bool = False, fresh: int | None = None, left: int | None = None
-) -> str:
-    """How long a picture may be kept. `steered`: its plan names the stored point, `named`: a preset.
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """For how long an answer may be kept: what Cache-Control says, and the second in Unix time until which, if that is fixed."""
 
-    `fresh` are the seconds for which a remote source is believed.
-    `left` are the seconds for which its signed URL is good: nothing is shown after them, not even when we are away.
+    control: str
+    until: int | None = None
+
+
+def kept(
+    now: float = 0, *, staged: bool = False, steered: bool = False, named: bool = False, fresh: int | None = None, exp: int | None = None
+) -> Kept:
+    """For how long a picture may be kept. `steered`: its plan names the stored point, `named`: a preset.
+
+    `fresh` are the seconds for which a remote source is believed, `exp` the last second of its signed URL, after which nothing is shown,
+    not even when we are away. These two end at a time, not after one: nginx tells nobody how old what it has kept is.
     """
-    if left is not None:
-        longest = 60 if staged or steered else 3600 if named else YEAR
-        return f"{'private' if staged else 'public'}, max-age={max(0, min(longest, left, fresh or YEAR))}, must-revalidate"
-    if staged:
-        return STAGED
-    if steered:
-        return FOCAL if fresh is None else f"public, max-age={min(60, fresh)}"
-    if fresh is not None:
-        return f"public, max-age={fresh}, must-revalidate" if named else f"public, max-age={fresh}, {STALE}"
-    return PRESET if named else IMMUTABLE
+    if fresh is None and exp is None:
+        return Kept(control=STAGED if staged else FOCAL if steered else PRESET if named else IMMUTABLE)
+    longest = 60 if staged or steered else 3600 if named else YEAR
+    until = min(int(now) + min(longest, fresh if fresh is not None else YEAR), exp if exp is not None else int(now) + YEAR)
+    stale = STALE if exp is None and not named else "must-revalidate"
+    return Kept(control=f"{'private' if staged else 'public'}, {stale}", until=until)
 
 
 def quoted(etag: str) -> str:
@@ -97,7 +102,7 @@ class Terms:
     """On what terms bytes are given: how long they may be kept, their canonical path when another was asked for, whether Accept chose
     them, and what people should know of them."""
 
-    cache_control: str
+    kept: Kept
     location: str | None = None
     negotiated: bool = False
     warning: str = ""
@@ -119,7 +124,8 @@ def _headers(media_type: str, disposition: str, etag: str | None, terms: Terms) 
     own = {
         "content-type": media_type,
         "etag": quoted(etag) if etag else "",
-        "cache-control": terms.cache_control,
+        "cache-control": terms.kept.control,
+        "expires": "" if terms.kept.until is None else formatdate(terms.kept.until, usegmt=True),
         "content-disposition": disposition,
         "content-location": terms.location or "",
         "vary": "Accept" if terms.negotiated else "",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from http.client import HTTPResponse
 from pathlib import Path
@@ -25,13 +26,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.errors import ANSWERS, problem_type
-from proxy.http import cache_control
+from proxy.http import Kept, kept
 from tests.servers import REPOSITORY, Server, free_port, nginx_server, wait_until
 
 IMAGE = "/img/aaaaaaaaaaaaaaaaaaaaaaaaaa"
-FOR_EVER = cache_control()
-# What the app says of pictures that it gives for a second: with a preset, with a signature that ends, of another host.
-BRIEF = {"p_brief": cache_control(fresh=1, named=True), "exp=1": cache_control(left=1), "brief": cache_control(fresh=1)}
+FOR_EVER = kept()
+
+
+def lifetime(target: str) -> Kept:
+    """What the app says of its pictures; some it gives for a second: with a preset, with a signature that ends, of another host."""
+    now = time.time()
+    brief = {"p_brief": kept(now, fresh=1, named=True), "exp=1": kept(now, exp=int(now) + 1), "brief": kept(now, fresh=1)}
+    return next((found for name, found in brief.items() if name in target), FOR_EVER)
+
+
 pytestmark = pytest.mark.xdist_group("nginx")
 
 
@@ -54,8 +62,10 @@ class Upstream:
             return Response(status_code=308, headers={"Location": f"{IMAGE}/w300.jpg", "Cache-Control": "public, max-age=86400"})
         if "missing" in target:
             return Response("none", status_code=404, headers={"Cache-Control": "public, max-age=60"})
+        said = lifetime(target)
         headers = {
-            "Cache-Control": next((age for name, age in BRIEF.items() if name in target), FOR_EVER),
+            "Cache-Control": said.control,
+            **({} if said.until is None else {"Expires": formatdate(said.until, usegmt=True)}),
             "ETag": '"tag"',
             "Vary": "Accept",
             "X-Cache": "miss",

@@ -25,7 +25,7 @@ from proxy.handlers.contract import (
     url_replies,
 )
 from proxy.handlers.transforms import plan_help
-from proxy.http import FOCAL, REDIRECT, Terms, Unsatisfiable, cache_control, encoded, matches, picture_headers
+from proxy.http import FOCAL, REDIRECT, Terms, Unsatisfiable, encoded, kept, matches, picture_headers
 from proxy.image_path import DESCRIBED, ImagePath, path_of
 from proxy.responses import BytesResponse, FileResponse, asked_part, bytes_answer, described, unchanged
 from services import deliver, known, remote
@@ -46,12 +46,10 @@ TEXT = "txt"
 
 async def picture(request: Request) -> Response:
     """What a path behind `/img/` names: an image of ours, or with `url` one of another host."""
-    held, now = shell(request), time()
-    asked = held.admission.admitted(request.path_params["path"], request.scope["raw_path"], request.scope["query_string"], now)
+    held, scope = shell(request), request.scope
+    asked = held.admission.admitted(request.path_params["path"], scope["raw_path"], scope["query_string"], time())
     if not asked.spelled_right:
-        return RedirectResponse(
-            asked.canonical, 308, {"cache-control": cache_control(left=_left(asked, now)) if asked.expires else REDIRECT}
-        )
+        return RedirectResponse(asked.canonical, 308, {"cache-control": REDIRECT})
     if asked.source:
         return await _remote(request, asked, asked.source)
     image = await known.find(held.services, asked.path.image_id)
@@ -74,10 +72,6 @@ def check_source(request: Request, source: SourceUrl, *, signed: bool) -> None:
         raise SourceNotAllowed(
             "This request comes from ProgImage itself: the source leads in a circle.", expected="the picture's own address"
         )
-
-
-def _left(asked: Asked, now: float) -> int | None:
-    return None if asked.expires is None else asked.expires - int(now)
 
 
 async def original(request: Request) -> Response:
@@ -147,7 +141,7 @@ def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh:
     path = asked.path
     came_to = path.with_plan(resolved.plan).accepted
     return Terms(
-        cache_control=cache_control(staged=image.staged, steered=path.steered, named=path.named, fresh=fresh, left=_left(asked, time())),
+        kept=kept(time(), staged=image.staged, steered=path.steered, named=path.named, fresh=fresh, exp=asked.expires),
         location=asked.address(came_to) if elsewhere or came_to != path.accepted else None,
         negotiated=elsewhere or (path.plan is not None and path.plan.auto),
         warning=" ".join(resolved.warnings),
@@ -155,7 +149,7 @@ def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh:
 
 
 def original_terms(asked: Asked, image: KnownImage) -> Terms:
-    return Terms(cache_control=cache_control(staged=image.staged, left=_left(asked, time())))
+    return Terms(kept=kept(time(), staged=image.staged, exp=asked.expires))
 
 
 def timing(stages: Timings) -> str:
