@@ -12,7 +12,7 @@ from catalog.errors import ImageBusy, ImageInUse, NotFound
 from catalog.inserts import insert_or_ignore
 from catalog.models import ImageRow, ProductImageRow, VariantRow
 from catalog.paging import newest_first
-from catalog.records import ImageRecord, Original, Page, VariantRecord
+from catalog.records import ImageRecord, Original, Page, State, VariantRecord
 from transforms.geometry import Size
 from transforms.operations.gravity import Point
 from transforms.values import Facts, Placeholders
@@ -55,22 +55,24 @@ async def page(session: AsyncSession, *, limit: int, cursor: str | None, formats
 
 async def add_missing(session: AsyncSession, originals: Sequence[Original], *, remote: bool, now: datetime) -> None:
     """Insert pending rows for the originals that have none. In the order of ids, as everywhere: see `lock`."""
-    rows = [
-        {
-            **original.facts.to_json(),
-            "id": original.id,
-            "owner": "",
-            "state": "pending",
-            "bytes": original.bytes,
-            "sha256": original.sha256,
-            "place": original.place,
-            "standalone": False,
-            "remote": remote,
-            "created_at": now,
-        }
-        for original in sorted(originals, key=lambda original: original.id)
-    ]
-    await insert_or_ignore(session, ImageRow, rows)
+    ordered = sorted(originals, key=lambda original: original.id)
+    await insert_or_ignore(session, ImageRow, [new_row(original, state="pending", remote=remote, now=now) for original in ordered])
+
+
+def new_row(original: Original, *, state: State, remote: bool = False, standalone: bool = False, now: datetime) -> dict[str, object]:
+    """The columns of a row that is to be inserted."""
+    return {
+        **original.facts.to_json(),
+        "id": original.id,
+        "owner": "",
+        "state": state,
+        "bytes": original.bytes,
+        "sha256": original.sha256,
+        "place": original.place,
+        "standalone": standalone,
+        "remote": remote,
+        "created_at": now,
+    }
 
 
 async def lock(session: AsyncSession, image_ids: Iterable[str]) -> dict[str, ImageRow]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from catalog import commits, images, outbox, products, sources
+from catalog import commits, images, outbox, products, sources, sweeping
 from catalog.records import (
     ImageRecord,
     Kind,
@@ -195,6 +195,28 @@ class Catalog:
     async def count_variants(self, image_id: str) -> int:
         """How many variants of the image are recorded."""
         return await self._read(images.count_variants, image_id)
+
+    # What the sweep asks, which compares the catalog with the store
+
+    async def images_after(self, image_id: str, *, limit: int) -> list[ImageRecord]:
+        """Ready images of all kinds whose ids follow this one, in their order."""
+        return await self._read(sweeping.after, image_id, limit=limit)
+
+    async def unreferenced(self, image_ids: Collection[str], before: datetime) -> set[str]:
+        """Those of the images, from before then, that nothing keeps: a change of a product was cut off after it had stored them."""
+        return await self._read(sweeping.unreferenced, image_ids, before)
+
+    async def release_unreferenced(self, image_ids: Collection[str], before: datetime) -> list[ImageRecord]:
+        """The same images, marked as deleting."""
+        return await self._write(sweeping.release, image_ids, before, now=_now())
+
+    async def take_up(self, original: Original, focal: Point | None, created_at: datetime) -> bool:
+        """Give a row to a picture that is whole in the store; it is ready, stands by itself and will be warmed. False when it has one."""
+        return await self._write(sweeping.take_up, original, focal, created_at, now=_now())
+
+    async def condemn_unknown(self, image_id: str, place: str) -> ImageRecord | None:
+        """Mark an image that has no row as deleting, so that nobody can commit it while its objects are erased; None when it has one."""
+        return await self._write(sweeping.condemn_unknown, image_id, place, now=_now())
 
     # Outbox
 
