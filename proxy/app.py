@@ -58,7 +58,8 @@ def create_app(settings: Settings) -> ASGIApp:
             _drain_on_sigterm(lifecycle, settings.drain_notice)
             yield {"shell": Shell(services=services, settings=settings, admission=admission, presenter=presenter, lifecycle=lifecycle)}
 
-    return Edge(Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False), max_body=settings.max_body)
+    router = Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False)
+    return Edge(router, max_body=settings.max_body, deadline=settings.request_deadline)
 
 
 @asynccontextmanager

@@ -171,6 +171,7 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
     Stopping: _later("Server is stopping", "It could not wait any longer for this request to end: send it again."),
     pictures.RenderUnavailable: _later("Rendering unavailable", "No child process can be kept alive."),
     pictures.PoolBusy: _later("Busy", "Too many renders wait already."),
+    pictures.OutOfTime: _later("Out of time", "The request waited so long that it was not begun, or somebody else's was not done."),
     pictures.RenderTimeout: _later("Render took too long", "The render passed its deadline and was stopped."),
     storage.StagingFull: _later(
         "Staging is full", "Uploads that wait to be committed use up their space; nothing of this one was kept.", (5, 30)

@@ -17,6 +17,7 @@ from proxy import errors, metrics
 from proxy.errors import Stopping, UriTooLong
 from proxy.logs import redacted, request_id
 from services.errors import BodyTooLarge
+from transforms import deadline
 
 log = structlog.get_logger(__name__)
 
@@ -63,11 +64,11 @@ class _Exchange:
 
 
 class Edge:
-    """Request id, limits on URI and body, headers that make answers safe, problems for errors, a line in the log, metrics."""
+    """Request id, deadline, limits on URI and body, headers that make answers safe, problems for errors, a line in the log, metrics."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body: int, deadline: float) -> None:
         self._app = app
-        self._max_body = max_body
+        self._max_body, self._deadline = max_body, deadline
         # Bound now, after logging was configured: binding takes a third of the time of a line.
         self._access: FilteringBoundLogger = structlog.get_logger("progimage.access").bind()
 
@@ -79,6 +80,7 @@ class Edge:
         scope.setdefault("app", self)
         exchange = _Exchange(scope=scope, id=_request_id(scope))
         request_id.set(exchange.id.decode())
+        deadline.start(self._deadline)
 
         async def send_complete(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -120,6 +122,8 @@ class Edge:
         async def receive_counted() -> Message:
             nonlocal seen
             message = await receive()
+            # Whoever sends on a slow line is not late: the time is for what comes after.
+            deadline.start(self._deadline)
             seen += len(message.get("body", b""))
             if seen > maximum:
                 raise _too_large(maximum)

@@ -133,8 +133,13 @@ class Settings(BaseSettings):
     renderers: Annotated[int, Words(default="the number of CPU cores")] = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256, description="Child processes that decode and encode."
     )
+    request_deadline: float = Field(
+        15, gt=0, le=600, description="Seconds after the last byte of a request in which it waits for others and begins with anything."
+    )
     render_queue: int = Field(64, ge=0, le=100_000, description="Renders that may wait; more are turned away with 503.")
-    render_wait: float = Field(2, ge=0, le=60, description="Seconds that a render may wait.")
+    render_wait: float = Field(
+        2, ge=0, le=60, description="Seconds that a render may wait; one that would wait longer is turned away with 503 at once."
+    )
     render_soft_deadline: float = Field(5, gt=0, le=600, description="Seconds of work after which a render is told to stop.")
     render_deadline: float = Field(8, gt=0, le=600, description="Seconds after which a render is killed.")
     render_memory: Annotated[ByteSize, Field(ge=700 * 1024**2), Words(accepted="at least 700MiB")] = Field(

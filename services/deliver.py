@@ -80,12 +80,11 @@ async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resol
             await check_room(services, known)
         return await _build(services, known, resolved, key, began)
 
-    if known.staged:
-        built = await make()
-    elif variant := await _stored(services, resolved, key):
+    if not known.staged and (variant := await _stored(services, resolved, key)):
         built = Built(variant=variant, how="hit")
     else:
-        built = await once(services, key, look, make)
+        services.pool.check_room()
+        built = await (make() if known.staged else once(services, key, look, make))
     services.memory.remember(key, built.variant)
     return built
 

@@ -17,6 +17,7 @@ from services.scratch import scratch_file
 from storage.base import StagedImage
 from transforms.engine import verify
 from transforms.errors import LimitExceeded, RenderTimeout, TooMuchWork
+from transforms.lanes import Lane
 from transforms.values import Facts
 
 
@@ -33,6 +34,7 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
 
     Errors: EmptyUpload, TooManyBytes, UnsupportedFormat, LimitExceeded, BrokenImage, DecoderCrashed, StagingFull and what the pool raises.
     """
+    services.pool.check_room(Lane.UPLOAD)
     token = await services.staging.create()
     try:
         with scratch_file() as spool:
@@ -51,7 +53,7 @@ async def _prove(services: Services, path: Path, digest: str) -> Facts:
     """What the header says, after all of the picture has been decoded. One that takes too long for that is refused for good."""
     try:
         async with quarantined(services, digest):
-            return await services.pool.run(verify, path, services.limits)
+            return await services.pool.run(verify, path, services.limits, lane=Lane.UPLOAD)
     except (RenderTimeout, TooMuchWork) as error:
         raise LimitExceeded("The picture takes too long to decode.", limit="decode_seconds") from error
 

@@ -35,6 +35,7 @@ class Posted:
 @asynccontextmanager
 async def posted(services: Services, pictures: AsyncIterator[AsyncIterator[bytes]]) -> AsyncIterator[Posted]:
     """The one picture of a request, for as long as the context lives. Errors as for an upload, BadRequest when there are several."""
+    services.pool.check_room()
     with scratch_file() as spool:
         count, digest = 0, hashlib.sha256()
         async for chunks in pictures:

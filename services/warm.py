@@ -16,6 +16,7 @@ from services.sources import original_path
 from services.values import KnownImage
 from transforms.engine.warm import Warmed, warm_up
 from transforms.errors import ImageError, ImpossibleOutput, PlanError
+from transforms.lanes import Lane
 from transforms.plan import Resolved
 from transforms.shrink import copy_will_do
 
@@ -42,7 +43,8 @@ async def _warm(services: Services, image: KnownImage) -> None:
     wanted = await _wanted(services, image)
     together = [resolved for resolved in wanted if copy_will_do(resolved.plan, image.facts)]
     async with original_path(services, image) as path, quarantined(services, image.sha256, mezzanine_key(image.id, image.facts)):
-        warmed = await services.pool.run(warm_up, tuple(r.plan for r in together), path, image.facts, services.limits)
+        plans = tuple(resolved.plan for resolved in together)
+        warmed = await services.pool.run(warm_up, plans, path, image.facts, services.limits, lane=Lane.BACKGROUND)
     await _keep(services, image, together, warmed)
     for resolved in wanted:
         if resolved not in together:

@@ -10,7 +10,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from storage.base import StorageError
-from storage.staging import translated
+from storage.redis_client import translated
+from transforms import deadline
 
 # A server that takes longer than this to answer is away: a render must not wait for it.
 PATIENCE = 0.25
@@ -68,8 +69,8 @@ class Leases:
             await self._ask(_RELEASE, name, token)
 
     async def wait(self, name: str) -> None:
-        """Until nobody alive holds it, or Redis cannot be asked; but never longer than a lease lives."""
-        ends, pause = monotonic() + self.seconds, FIRST_POLL
+        """Until nobody alive holds it, or Redis cannot be asked; but never longer than a lease lives, or somebody waits."""
+        ends, pause = monotonic() + min(self.seconds, deadline.left()), FIRST_POLL
         while monotonic() < ends and await self._held(name):
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LAST_POLL)

@@ -12,6 +12,7 @@ ProgImageError                a sentence for people, and facts for the problem b
 │   └── TooMuchWork           it would take too long on the quietest machine
 └── RenderUnavailable         nothing wrong with the request: try again later
     ├── PoolBusy              too many renders wait already
+    ├── OutOfTime             its turn did not come before the request's deadline
     └── RenderTimeout         the render passed its deadline and was killed
 
 storage/base.py and catalog/errors.py hang their own branches on the root. The HTTP status of each is decided in proxy/errors.py.
@@ -80,6 +81,10 @@ class RenderUnavailable(ProgImageError):
 
 class PoolBusy(RenderUnavailable):
     slug = "busy"
+
+
+class OutOfTime(RenderUnavailable):
+    slug = "out-of-time"
 
 
 class RenderTimeout(RenderUnavailable):

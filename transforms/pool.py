@@ -1,7 +1,7 @@
 """RenderPool: functions that may hang, crash or eat memory, run in children that can be killed, behind a queue with an end.
 
-Pebble keeps the children. What it does not do is done here: the bounded queue, our errors, a pool that breaks and is replaced, and
-children that neither know secrets nor outlive their parent.
+Pebble keeps the children. What it does not do is done here: the bounded queue (transforms/lanes.py), our errors, a pool that breaks and
+is replaced, and children that neither know secrets, nor outlive their parent, nor keep it from its work.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import resource
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +21,9 @@ from typing import TypeVar, TypeVarTuple
 
 from pebble import ProcessExpired, ProcessPool
 
+from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
+from transforms.lanes import Gate, Lane
 from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
@@ -34,6 +35,8 @@ CRASHED = "The decoder crashed on this picture."
 GRACE = 5.0
 # The largest pictures left a child with at most 260 MiB (`python -m bench.fullsize`): what is above that is not given back.
 RESIDENT = 384 << 20
+# The parent answers what needs no child, so it comes first: the kernel gives a child about a tenth of its share then.
+NICE = 10
 # What a decoder may know of its surroundings; keys and addresses are not among it.
 HARMLESS = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
@@ -42,8 +45,9 @@ HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
 class RenderPool:
     """Runs functions in at most `workers` children at once (default: one a core).
 
-    At most `queue` calls wait for a child, each at most `wait` seconds. A call works for `soft` seconds; then it is told to stop. It
-    takes `deadline` seconds in all; then its child is killed. Children may use `memory` bytes of address space, are replaced after
+    At most `queue` calls wait for a child, and none that would wait longer than `wait` seconds: it is turned away at once where that is
+    foreseen. A call works for `soft` seconds; then it is told to stop. It takes `deadline` seconds in all; then its child is killed. None
+    begins after the deadline of its request (transforms/deadline.py). Children may use `memory` bytes of address space, are replaced after
     `max_tasks` calls or when they have grown to `resident` bytes, and begin with `prepare()`.
     May be used from several event loops and threads at once.
     """
@@ -67,7 +71,7 @@ class RenderPool:
         self._turns = _Turns(max_tasks)
         self._turns.resident = resident
         self._child = (memory, prepare)
-        self._gate = _Gate(self._workers, queue)
+        self._gate = Gate(slots=self._workers, queue=queue, wait=wait)
         self._closed = False
         self._lock = threading.Lock()
         self._pool = self._new_pool()
@@ -82,21 +86,38 @@ class RenderPool:
         """Calls that wait for one."""
         return self._gate.waiting
 
-    async def run(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None) -> T:
+    @property
+    def full(self) -> bool:
+        """Whether a call would have to wait."""
+        return self._gate.full
+
+    @property
+    def saturated(self) -> bool:
+        """Whether it has turned calls away for a second, or stood still for as long as a call may wait."""
+        return self._gate.saturated
+
+    def check_room(self, lane: Lane = Lane.COLD) -> None:
+        """PoolBusy when `run` would turn a call away now: for somebody about to do what is needed for this call only."""
+        self._gate.check(lane)
+
+    async def run(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None, lane: Lane = Lane.COLD) -> T:
         """What `function(*args)` returns or raises in a child; everything must pickle, and pictures go by path.
 
-        PoolBusy when too many wait or this waited too long, RenderTimeout when `deadline` seconds after this call it was not done,
-        DecoderCrashed when the child died of it. Cancelling the caller kills the child. `last_success` is time.monotonic().
+        PoolBusy when it waited too long or would have to, OutOfTime when its request was over before it began, RenderTimeout when
+        `deadline` seconds after this call it was not done, DecoderCrashed when the child died of it. Cancelling the caller kills the
+        child. `last_success` is time.monotonic().
         """
-        return (await self.timed(function, *args, deadline=deadline))[0]
+        return (await self.timed(function, *args, deadline=deadline, lane=lane))[0]
 
-    async def timed(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None) -> tuple[T, Mapping[str, float]]:
+    async def timed(
+        self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None, lane: Lane = Lane.COLD
+    ) -> tuple[T, Mapping[str, float]]:
         """As `run`, with the seconds of its parts: the time until a child began with it, then those of transforms/laps.py."""
         if self._closed:
             raise PoolBusy("The server is shutting down.")
         began = time.monotonic()
         ends = began + (self._deadline if deadline is None else deadline)
-        async with self._slot(min(self._wait, ends - time.monotonic())):
+        async with self._slot(lane, min(self._wait, ends - time.monotonic())):
             done = await self._render(function, args, ends)
         self.last_success = time.monotonic()
         return done.result, {QUEUE: done.began - began, **done.laps}
@@ -113,13 +134,14 @@ class RenderPool:
         await asyncio.to_thread(_end, self._pool)
 
     @asynccontextmanager
-    async def _slot(self, wait: float) -> AsyncIterator[None]:
-        ticket = self._gate.enter()
+    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[None]:
+        ticket = self._gate.enter(lane)
         try:
             try:
-                await asyncio.wait_for(asyncio.wrap_future(ticket), wait)
+                async with deadlines.waiting():
+                    await asyncio.wait_for(asyncio.wrap_future(ticket), wait)
             except TimeoutError:
-                raise PoolBusy("All workers are busy with other pictures: try again soon.") from None
+                raise self._gate.turned_away("All workers are busy with other pictures: try again soon.") from None
             yield
         finally:
             self._gate.leave(ticket)
@@ -139,12 +161,13 @@ class RenderPool:
             raise RenderUnavailable("No worker can be kept alive: try again soon.") from error
 
     async def _attempt(self, function: Callable[[*Ts], T], args: tuple[*Ts], ends: float) -> Timed[T]:
-        left = ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
+        now = time.monotonic()
+        left, begun_by = ends - now, min(ends, now + deadlines.left())
+        if begun_by <= now:
+            raise deadlines.out_of_time()
         pool = self._working_pool()
         try:
-            future: Future[Timed[T]] = pool.schedule(_timely, args=(ends, self._soft, function, args), timeout=left)
+            future: Future[Timed[T]] = pool.schedule(_timely, args=(begun_by, self._soft, function, args), timeout=left)
         except RuntimeError as error:
             raise BrokenProcessPool("It broke at this moment.") from error
         try:
@@ -174,52 +197,6 @@ class RenderPool:
         )
 
 
-class _Gate:
-    """Slots, and an orderly queue of bounded length before them. A ticket is a future that is done when its holder may go on."""
-
-    def __init__(self, slots: int, queue: int) -> None:
-        self.running = 0
-        self._slots, self._queue = slots, queue
-        self._line: deque[Future[None]] = deque()
-        self._changed = threading.Condition()
-
-    @property
-    def waiting(self) -> int:
-        return len(self._line)
-
-    def wait_empty(self, seconds: float) -> None:
-        """Return when nobody runs or waits, or after so long."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self.running and not self._line, seconds)
-
-    def enter(self) -> Future[None]:
-        ticket: Future[None] = Future()
-        with self._changed:
-            if self.running < self._slots:
-                self.running += 1
-                ticket.set_result(None)
-            elif len(self._line) >= self._queue:
-                raise PoolBusy("Too many pictures wait for a worker: try again soon.", waiting=len(self._line))
-            else:
-                self._line.append(ticket)
-        return ticket
-
-    def leave(self, ticket: Future[None]) -> None:
-        """Give the slot to the next in line, or the place in the line up. Whoever entered must leave, whatever happened."""
-        with self._changed:
-            if ticket.cancel():
-                if ticket in self._line:
-                    self._line.remove(ticket)
-                    self._changed.notify_all()
-                return
-            while self._line:
-                if (following := self._line.popleft()).set_running_or_notify_cancel():
-                    following.set_result(None)
-                    return
-            self.running -= 1
-            self._changed.notify_all()
-
-
 def _end(pool: ProcessPool) -> None:
     pool.stop()  # type: ignore[no-untyped-call]  # pebble's types are not complete
     pool.join()
@@ -242,10 +219,10 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _timely(ends: float, soft: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> Timed[T]:
+def _timely(begun_by: float, soft: float, function: Callable[[*Ts], T], args: tuple[*Ts]) -> Timed[T]:
     """Begin nothing for a caller who has given up: a new child takes a while to start. Parent and child share the monotonic clock."""
-    if time.monotonic() >= ends:
-        raise TimeoutError
+    if time.monotonic() >= begun_by:
+        raise deadlines.out_of_time()
     with soft_deadline(soft):
         return timed(function, *args)
 
@@ -268,6 +245,7 @@ def _begin(memory: int, prepare: Callable[[], None] | None) -> None:
     os.dup2(null, 1)
     os.dup2(null, 2)
     os.close(null)
+    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if prepare is not None:

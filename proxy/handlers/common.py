@@ -1,7 +1,7 @@
 """What handlers share: their collaborators, and answers made of schemas."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -14,14 +14,16 @@ from proxy.schemas import DeletedOut, ErasedOut
 from proxy.settings import Settings
 from services.container import Services
 from services.erase import Erasure
+from services.flights import Flights
 from services.ids import checked_id
 
 
 @dataclass
 class Lifecycle:
-    """The one thing about a running process that changes: whether it is about to end."""
+    """What changes about a running process: whether it is about to end. `trials` are the renders that show whether it still can."""
 
     draining: bool = False
+    trials: Flights[None] = field(default_factory=Flights)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ from transforms.errors import (
     DecoderCrashed,
     ImpossibleOutput,
     LimitExceeded,
+    OutOfTime,
     PlanError,
     PoolBusy,
     RenderTimeout,
@@ -61,7 +62,7 @@ ONE_PICTURE = _upload("The bytes of one picture, or a form with one part named `
 
 AWAY = (StorageUnavailable, CatalogUnavailable)
 READ = (UnknownImage, ExpiredImage, *AWAY)
-RENDER = (BrokenImage, DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable)
+RENDER = (BrokenImage, DecoderCrashed, PoolBusy, OutOfTime, RenderTimeout, RenderUnavailable)
 UPLOAD = (
     *(BadRequest, EmptyUpload, TooManyBytes, BodyTooLarge, UnsupportedFormat, UnsupportedBody, LimitExceeded),
     *(StagingFull, StorageUnavailable, *RENDER),

@@ -8,13 +8,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from proxy.handlers.common import services, shell
 from proxy.http import NO_STORE
+from services.flights import Flights
 from transforms.engine import self_test
 from transforms.errors import ImageError, PoolBusy, RenderUnavailable
 from transforms.pool import RenderPool
 
-READY_SECONDS = 1.0
-BELIEVED_SECONDS = 5.0
-FRESH_SECONDS = 30.0
+# Together they are how long it may go unseen that nothing is rendered any more.
+BELIEVED_SECONDS = 1.0
+READY_SECONDS = 0.8
+TRIAL = "trial"
 
 
 async def live(request: Request) -> Response:
@@ -24,19 +26,29 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """200 while this process can render and is not draining; 503 and the reason otherwise."""
-    reason = "draining" if shell(request).lifecycle.draining else await _wedged(services(request).pool)
-    body = {"status": reason or "ready", "waiting": services(request).pool.waiting}
+    lifecycle, pool = shell(request).lifecycle, services(request).pool
+    reason = "draining" if lifecycle.draining else await why_not(pool, lifecycle.trials)
+    body = {"status": reason or "ready", "waiting": pool.waiting}
     return JSONResponse(body, 503 if reason else 200, {"cache-control": NO_STORE})
 
 
-async def _wedged(pool: RenderPool) -> str | None:
-    """Why the render pool is of no use now, proven by a tiny real picture unless one came out of it a moment ago."""
-    if time.monotonic() - pool.last_success < BELIEVED_SECONDS:
+async def why_not(pool: RenderPool, trials: Flights[None]) -> str | None:
+    """Why the pool is of no use to a newcomer, known within a second. Unless a picture came out of it just now, a tiny one must.
+
+    All who ask share one trial. It is not given up when they are: its end, by itself or by the pool's deadline, replaces a child that
+    does not answer, while a slow one is left to become ready.
+    """
+    if pool.saturated:
+        return "rendering is saturated"
+    if time.monotonic() - pool.last_success < BELIEVED_SECONDS or (pool.full and TRIAL not in trials):
         return None
     try:
-        await asyncio.wait_for(pool.run(self_test), READY_SECONDS)
-    except (PoolBusy, TimeoutError):
-        return None if pool.last_success > time.monotonic() - FRESH_SECONDS else "rendering is stuck"
+        async with asyncio.timeout(READY_SECONDS):
+            await trials.join(TRIAL, lambda: pool.run(self_test))
+    except TimeoutError:
+        return "rendering is stuck"
+    except PoolBusy:
+        return None
     except (RenderUnavailable, ImageError) as error:
         return f"rendering fails: {type(error).__name__}"
     return None

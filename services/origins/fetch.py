@@ -21,6 +21,7 @@ from services.origins.pace import Pace
 from services.origins.policy import Policy
 from services.origins.source_url import SourceUrl, parse
 from services.origins.trouble import translated, unavailable
+from transforms import deadline as requests
 
 __all__ = ["LOOP", "Fetched", "Origins", "SourceUrl", "Validators", "parse"]
 
@@ -78,7 +79,7 @@ class Origins:
 
     @asynccontextmanager
     async def get(self, source: SourceUrl, *, signed: bool, known: Validators | None = None) -> AsyncIterator[Fetched]:
-        """SourceMissing, SourceUnavailable, SourceTooSlow, SourceBusy; LimitExceeded while reading when there is too much of it."""
+        """SourceMissing, SourceUnavailable, SourceTooSlow, SourceBusy, OutOfTime; LimitExceeded when too much is read."""
         async with AsyncExitStack() as stack:
             answer = await self._follow(stack, source, signed=signed, known=known)
             yield await self._fetched(stack, answer, known)
@@ -97,6 +98,7 @@ class Origins:
 
     async def _ask(self, stack: AsyncExitStack, source: SourceUrl, known: Validators | None, deadline: float) -> Answer:
         breaker = await stack.enter_async_context(self._gates.enter(source))
+        requests.check()
         pace = Pace(deadline)
         url = httpcore2.URL(scheme=source.scheme, host=source.name, port=source.port, target=source.target)
         network = JudgedNetwork(source, networks=self._networks, pace=pace)

@@ -68,7 +68,7 @@ HANDLERS = {"/hello": hello, "/framed": framed, "/missing": missing, "/busy": bu
 def app() -> Starlette:
     table = [Route(path, handler) for path, handler in HANDLERS.items()]
     app = Starlette(routes=[*table, Route("/items/{id}", hello), Route("/length", length, methods=["POST"])])
-    app.add_middleware(Edge, max_body=MAX_BODY)
+    app.add_middleware(Edge, max_body=MAX_BODY, deadline=15)
     return app
 
 

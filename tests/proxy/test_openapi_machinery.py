@@ -66,7 +66,7 @@ ENDPOINTS = (
 
 @pytest.fixture
 def client() -> httpx2.AsyncClient:
-    app = Edge(Router(routes(ENDPOINTS)), max_body=1000)
+    app = Edge(Router(routes(ENDPOINTS)), max_body=1000, deadline=15)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
 
 

@@ -1,0 +1,152 @@
+"""The queue before the children: lanes that take turns, and an end that is measured in time."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from enum import Enum
+from math import inf
+
+from transforms.errors import PoolBusy
+
+# What the last call weighs in the mean time of a call.
+NEWEST = 0.1
+# Seconds without anybody being turned away after which there is room again.
+LULL = 1.0
+
+
+class Lane(Enum):
+    """What a call is for. Pictures that somebody waits for and uploads take turns; background work waits until nobody else does."""
+
+    COLD = "cold"
+    UPLOAD = "upload"
+    BACKGROUND = "background"
+
+
+OTHER = {Lane.COLD: Lane.UPLOAD, Lane.UPLOAD: Lane.COLD}
+
+
+class Ticket(Future[None]):
+    """Done when its holder may go on, which was at the time `began`."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__()
+        self.lane = lane
+        self.began = inf
+
+
+class Gate:
+    """`slots`, and before them an orderly queue of at most `queue`, and of nobody who would have to wait longer than `wait` seconds.
+
+    First come, first served within a lane: whoever was let in has a slot in time, so that nothing is gained by serving the last one first.
+    """
+
+    def __init__(self, *, slots: int, queue: int, wait: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.running = 0
+        self._slots, self._queue, self._wait, self._clock = slots, queue, wait, clock
+        self._lines: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
+        self._turn = Lane.COLD
+        self._mean = 0.0
+        self._moved = clock()
+        # The first and the last time that somebody was turned away, without a pause of a second between.
+        self._first_shed = self._last_shed = -inf
+        self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    @property
+    def full(self) -> bool:
+        return self.running >= self._slots
+
+    @property
+    def saturated(self) -> bool:
+        """Whether people have been turned away for a second, or would be, for nothing has moved as long as one may wait."""
+        now = self._clock()
+        turned_away = now - self._last_shed < LULL <= now - self._first_shed
+        return turned_away or (self.full and self._overdue() > self._wait)
+
+    def expected(self, lane: Lane) -> float:
+        """Seconds until a newcomer would have a slot, as things went lately. A slot that is overdue is taken to need as long again."""
+        return abs(self._overdue()) + self._ahead(lane) * self._pace if self.full else 0.0
+
+    def check(self, lane: Lane) -> None:
+        """PoolBusy when a newcomer would have to wait too long; background work may wait."""
+        if self.full and self.waiting >= self._queue:
+            raise self.turned_away("Too many pictures wait for a worker: try again soon.")
+        if lane is not Lane.BACKGROUND and self.expected(lane) > self._wait:
+            raise self.turned_away("The pictures that wait already take too long: try again soon.")
+
+    def turned_away(self, sentence: str) -> PoolBusy:
+        """The error for somebody, who is counted."""
+        now = self._clock()
+        if now - self._last_shed >= LULL:
+            self._first_shed = now
+        self._last_shed = now
+        return PoolBusy(sentence, waiting=self.waiting)
+
+    def wait_empty(self, seconds: float) -> None:
+        """Return when nobody runs or waits, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.running and not self.waiting, seconds)
+
+    def enter(self, lane: Lane) -> Ticket:
+        """A place in line; PoolBusy."""
+        ticket = Ticket(lane)
+        with self._changed:
+            self.check(lane)
+            if self.full:
+                self._lines[lane].append(ticket)
+            else:
+                self.running += 1
+                self._admit(ticket)
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the slot to the next in line, or the place in the line up. Whoever entered must leave, whatever happened."""
+        with self._changed:
+            if ticket.cancel():
+                if ticket in (line := self._lines[ticket.lane]):
+                    line.remove(ticket)
+                    self._changed.notify_all()
+                return
+            self._learn(self._clock() - ticket.began)
+            if following := self._following():
+                self._admit(following)
+            else:
+                self.running -= 1
+                self._changed.notify_all()
+
+    def _admit(self, ticket: Ticket) -> None:
+        ticket.began = self._moved = self._clock()
+        ticket.set_result(None)
+
+    def _following(self) -> Ticket | None:
+        for lane in (self._turn, OTHER[self._turn], Lane.BACKGROUND):
+            while self._lines[lane]:
+                ticket = self._lines[lane].popleft()
+                if ticket.set_running_or_notify_cancel():
+                    self._turn = OTHER.get(lane, self._turn)
+                    return ticket
+        return None
+
+    @property
+    def _pace(self) -> float:
+        """Seconds from one slot that comes free to the next one."""
+        return self._mean / self._slots
+
+    def _overdue(self) -> float:
+        """Seconds since the next slot should have come free; less than nothing while it may be on time."""
+        return self._clock() - self._moved - self._pace
+
+    def _ahead(self, lane: Lane) -> int:
+        """How many of those who wait would come before a newcomer."""
+        if lane is Lane.BACKGROUND:
+            return self.waiting
+        own, other = len(self._lines[lane]), len(self._lines[OTHER[lane]])
+        return own + min(other, own + 1)
+
+    def _learn(self, seconds: float) -> None:
+        self._mean += (seconds - self._mean) * (NEWEST if self._mean else 1)
