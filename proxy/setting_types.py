@@ -19,6 +19,7 @@ from transforms.plan import AUTO, Plan
 from transforms.rewrites import has_preset
 
 HOST_PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\]", re.ASCII)
+NEGOTIABLE = ("avif", "webp")
 KEY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 # HMAC-SHA256 gains nothing from longer keys, and loses strength with shorter ones (RFC 2104, 3).
 KEY_BYTES = 32
@@ -89,8 +90,9 @@ def _readable(name: str) -> str:
     return name
 
 
-def _writable(name: str) -> str:
-    if name not in FORMATS or not FORMATS[name].writable or FORMATS[name].text:
+def _negotiable(name: str) -> str:
+    """What nginx tells apart in an Accept header; all browsers have the rest."""
+    if name not in NEGOTIABLE:
         raise ValueError("no such format")
     return name
 
@@ -144,11 +146,11 @@ Readable = Annotated[
     Field(min_length=1),
     Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.loaders)}"),
 ]
-Writable = Annotated[
-    tuple[Annotated[str, AfterValidator(_writable)], ...],
+Negotiable = Annotated[
+    tuple[Annotated[str, AfterValidator(_negotiable)], ...],
     NoDecode,
     BeforeValidator(_names),
-    Words(accepted=f"a comma list of {', '.join(known.name for known in FORMATS.values() if known.writable and not known.text)}"),
+    Words(accepted=f"a comma list of {' and '.join(NEGOTIABLE)}, or nothing"),
 ]
 Widths = Annotated[
     tuple[int, ...],

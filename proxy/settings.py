@@ -22,6 +22,7 @@ from proxy.setting_types import (
     Hosts,
     HttpUrl,
     Keys,
+    Negotiable,
     Networks,
     Plans,
     Ports,
@@ -32,7 +33,6 @@ from proxy.setting_types import (
     Urls,
     Widths,
     Words,
-    Writable,
     plain,
 )
 from transforms.errors import PlanError
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     accept: Readable = Field(
         "jpg,png,webp,gif,avif", validate_default=True, description="The formats taken as uploads; tiff and svg can be added."
     )
-    auto_order: Writable = Field(
+    auto_order: Negotiable = Field(
         "avif,webp", validate_default=True, description="What the extension `auto` prefers among the formats that a client names."
     )
 
