@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPResponse
 from pathlib import Path
@@ -71,6 +71,8 @@ class Upstream:
             "X-Cache": "miss",
             "Server-Timing": "decode;dur=9",
         }
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
         told = f"{target} accept={request.headers.get('accept')} body={len(body)} asked={self.seen[target]}"
         return Response(told, media_type="image/jpeg", headers={**headers, "X-Request-ID": request.headers["x-request-id"]})
 
@@ -352,6 +354,15 @@ def test_with_the_app_gone_what_was_seen_is_served_and_what_was_not_is_a_503(tmp
     assert cold.status_code == 503
     assert cold.headers["Retry-After"]
     assert cold.json()["request_id"] == cold.headers["X-Request-ID"]
+
+
+def test_what_was_kept_too_long_says_anew_until_when(client: httpx2.Client) -> None:
+    def until() -> float:
+        return parsedate_to_datetime(client.get(f"{IMAGE}/brief_again.jpg").headers["Expires"]).timestamp()
+
+    first = until()
+    time.sleep(max(0, first + 1 - time.time()))
+    wait_until(lambda: until() > first, seconds=5, what="a later Expires")
 
 
 def test_a_get_whose_app_is_gone_is_asked_of_the_next(upstream: Upstream, tmp_path: Path) -> None:

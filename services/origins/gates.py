@@ -14,6 +14,8 @@ from services.origins.trouble import unavailable
 from transforms.breaker import Breaker
 
 AT_ONCE = 8
+# From all of them together: names below one domain are as many origins as its owner likes, and each fetch is an open file or two.
+AT_ONCE_IN_ALL = 128
 WAIT = 1.0
 REMEMBERED = 1000
 
@@ -33,6 +35,7 @@ class Gates:
     def __init__(self) -> None:
         self._used: dict[Origin, Gate] = {}
         self._idle: LRUCache[Origin, Gate] = LRUCache(REMEMBERED)
+        self._all = Semaphore(AT_ONCE_IN_ALL)
 
     @asynccontextmanager
     async def enter(self, source: SourceUrl) -> AsyncIterator[Breaker]:
@@ -42,7 +45,10 @@ class Gates:
         self._used[origin] = gate
         gate.users += 1
         try:
-            async with _place(gate, source):
+            if not gate.breaker.admits():
+                raise unavailable(source.host, "failed several times in a row, and is left alone for a while")
+            # In this order: who waits for one origin takes nothing from the others.
+            async with _place(gate.places, "from this host"), _place(self._all, "from other hosts"):
                 yield gate.breaker
         finally:
             gate.users -= 1
@@ -51,15 +57,13 @@ class Gates:
 
 
 @asynccontextmanager
-async def _place(gate: Gate, source: SourceUrl) -> AsyncIterator[None]:
-    if not gate.breaker.admits():
-        raise unavailable(source.host, "failed several times in a row, and is left alone for a while")
+async def _place(places: Semaphore, whence: str) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(WAIT):
-            await gate.places.acquire()
+            await places.acquire()
     except TimeoutError:
-        raise SourceBusy("Many pictures are being fetched from this host already: try again.") from None
+        raise SourceBusy(f"Many pictures are being fetched {whence} already: try again.") from None
     try:
         yield
     finally:
-        gate.places.release()
+        places.release()

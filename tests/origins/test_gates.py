@@ -11,6 +11,19 @@ from services.origins.source_url import parse
 
 
 @pytest.mark.anyio
+async def test_many_origins_together_are_no_way_around_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "WAIT", 0.05)
+    monkeypatch.setattr(gates, "AT_ONCE_IN_ALL", 2)
+    known = Gates()
+    async with known.enter(parse("http://h1.example/")), known.enter(parse("http://h2.example/")):
+        with pytest.raises(SourceBusy):
+            async with known.enter(parse("http://h3.example/")):
+                pass
+    async with known.enter(parse("http://h3.example/")):
+        pass
+
+
+@pytest.mark.anyio
 async def test_a_crowd_of_origins_makes_nobody_forget_who_is_being_fetched_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gates, "WAIT", 0.05)
     held, down = parse("http://held.example/"), parse("http://down.example/")
