@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from random import Random
 from time import monotonic
 from typing import Literal, TypeVar
@@ -24,6 +24,11 @@ class Rule:
     chance: float = 1.0
     times: int | None = None
     each: int | None = None
+
+    def __str__(self) -> str:
+        """Its name and what it does not leave at its default."""
+        told = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if getattr(self, each.name) != each.default]
+        return f"{type(self).__name__}({', '.join(told)})"
 
 
 @dataclass(frozen=True, kw_only=True)
