@@ -1,7 +1,8 @@
 """Files for decoders: originals from the store or from staging, mezzanines, and the other pictures that a plan draws on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,15 +13,19 @@ from services import known as known_images
 from services.container import Services
 from services.errors import UnknownImage
 from services.ids import mezzanine_key
+from services.makeable import unless_damaged
 from services.scratch import scratch_file
 from services.stage import missing
 from services.values import KnownImage
-from storage.base import NotStored, StorageUnavailable
+from storage.base import DigestConflict, NotStored, StorageUnavailable
 from transforms.plan import Plan
 from transforms.shrink import mezzanine_format, mezzanine_will_do
 from transforms.values import Facts
 
 log = structlog.get_logger(__name__)
+
+# Seconds before each look for a stored original: what was written a moment ago may not be seen everywhere yet.
+TRIES_AFTER = (0, 0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +52,10 @@ async def source_of(services: Services, known: KnownImage, plan: Plan) -> AsyncI
 async def _mezzanine(services: Services, known: KnownImage, plan: Plan, stack: AsyncExitStack) -> Source | None:
     if not from_mezzanine(known, plan):
         return None
+    key = mezzanine_key(known.id, known.facts)
     try:
-        path = await stack.enter_async_context(services.store.local(mezzanine_key(known.id, known.facts)))
+        async with unless_damaged(services, key):
+            path = await stack.enter_async_context(services.store.local(key))
     except NotStored:
         return None
     return Source(path=path, facts=replace(known.facts, format=mezzanine_format(known.facts), orientation=1))
@@ -85,25 +92,33 @@ async def original_path(services: Services, known: KnownImage) -> AsyncIterator[
     """A file with the original: for a decoder, or to be sent to somebody who reads slowly."""
     if known.place is not None:
         async with AsyncExitStack() as stack:
-            async with _promised(services, known):
-                path = await stack.enter_async_context(services.store.local(known.place))
-            yield path
+            yield await _stored_path(services, known, known.place, stack)
         return
-    async with _promised(services, known):
+    try:
         data = await services.staging.read(known.id)
+    except NotStored as error:
+        raise await missing(services, known.id) from error
     with scratch_file() as file:
         await anyio.to_thread.run_sync(file.write, data)
         file.flush()
         yield Path(file.name)
 
 
-@asynccontextmanager
-async def _promised(services: Services, known: KnownImage) -> AsyncIterator[None]:
-    """An upload may be over by now. A stored original that is not there is a failure of ours: 503, never 404."""
+async def _stored_path(services: Services, known: KnownImage, place: str, stack: AsyncExitStack) -> Path:
+    """A file whose bytes are those that the catalog knows. That there is none, or another, is a failure of ours: 503, never 404."""
     try:
-        yield
-    except NotStored as error:
-        if known.staged:
-            raise await missing(services, known.id) from error
-        log.exception("original_missing", place=known.place)
-        raise StorageUnavailable("The original cannot be read at the moment.") from error
+        for pause in TRIES_AFTER:
+            await asyncio.sleep(pause)
+            with suppress(NotStored):
+                return await stack.enter_async_context(services.store.local(place, sha256=known.sha256))
+        await _check_there(services, known)
+        log.error("original_missing", place=place)
+    except DigestConflict:
+        log.exception("original_damaged", place=place)
+    raise StorageUnavailable("The original cannot be read at the moment.")
+
+
+async def _check_there(services: Services, known: KnownImage) -> None:
+    """UnknownImage when it has been deleted since it was looked up."""
+    services.memory.forget(known.id)
+    await known_images.find(services, known.id)

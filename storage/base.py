@@ -102,13 +102,16 @@ class ObjectStore(Protocol):
         """
 
     async def get(self, key: str) -> bytes:
-        """The whole object, or NotStored."""
+        """The whole object, or NotStored; DigestConflict when it is not what was stored, as far as the storage knows."""
 
     async def head(self, key: str) -> StoredObject:
         """Its size and age, or NotStored."""
 
-    def local(self, key: str) -> AbstractAsyncContextManager[Path]:
-        """A file that holds the object for as long as the context lives (for a decoder, which wants a path), or NotStored."""
+    def local(self, key: str, *, sha256: str | None = None) -> AbstractAsyncContextManager[Path]:
+        """A file that holds the object for as long as the context lives (for a decoder, which wants a path), or NotStored.
+
+        DigestConflict when its bytes do not have the digest that is asked for, or as for `get`.
+        """
 
     async def verify(self, key: str, *, size: int, sha256: str) -> None:
         """Prove that the stored bytes are those: DigestConflict or NotStored when not."""

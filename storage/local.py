@@ -13,8 +13,10 @@ from uuid import uuid4
 
 from anyio import to_thread
 
+from storage import proofs
 from storage.base import NotStored, StorageUnavailable, StoredObject, check_folder, check_key, check_prefix
 from storage.digests import conflict, prove, sha256_of
+from storage.proofs import Proofs
 
 CHUNK = 1 << 20
 LIST_PAGE = 500
@@ -24,12 +26,16 @@ ABANDONED_AFTER = 24 * 3600
 
 
 class LocalStore:
-    """ObjectStore with a file for each key below `root`. Metadata is not kept: `facts/` says all of it."""
+    """ObjectStore with a file for each key below `root`. Metadata is not kept: `facts/` says all of it.
+
+    The digest alone is, where the file system can: elsewhere only what callers ask for by its digest is compared.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         # A dotted name is no key: what a crash leaves here is never listed, and being on the same disk it can be linked.
         self._temporary = self._root / ".tmp"
+        self._proofs = Proofs()
 
     async def prepare(self) -> None:
         with _writing():
@@ -48,22 +54,25 @@ class LocalStore:
 
     async def get(self, key: str) -> bytes:
         with _reading(key):
-            return await to_thread.run_sync(self._path(key).read_bytes)
+            return await to_thread.run_sync(proofs.read, key, self._path(key))
 
     async def head(self, key: str) -> StoredObject:
         with _reading(key):
             return await to_thread.run_sync(_object, key, self._path(key))
 
     @asynccontextmanager
-    async def local(self, key: str) -> AsyncIterator[Path]:
+    async def local(self, key: str, *, sha256: str | None = None) -> AsyncIterator[Path]:
         await self.head(key)
-        yield self._path(key)
+        path = self._path(key)
+        with _reading(key):
+            await to_thread.run_sync(self._proofs.prove, key, path, sha256)
+        yield path
 
     async def verify(self, key: str, *, size: int, sha256: str) -> None:
         found = await self.head(key)
         with _reading(key):
             if found.size != size or await to_thread.run_sync(sha256_of, self._path(key)) != sha256:
-                raise conflict(key, "The stored bytes are not those that were written.")
+                raise proofs.damaged(key)
 
     async def delete(self, key: str) -> None:
         with _writing():
@@ -98,6 +107,7 @@ class LocalStore:
             size, digest = _copy(source, file)
             if digest != sha256:
                 raise conflict(key, "The bytes are not those of the digest that came with them.")
+            proofs.remember(temporary, sha256)
             # Also where the object need not survive: it must never be there without its bytes.
             os.fdatasync(file.fileno())
             created = _link(temporary, path)

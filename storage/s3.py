@@ -1,22 +1,22 @@
 """An object store on S3, or on a server that speaks like it."""
 
-import asyncio
 import base64
 import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING
 
-from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
+from anyio import to_thread
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
 
-from storage.base import NotStored, StorageUnavailable, StoredObject, check_folder, check_key, check_prefix
+from storage.base import DigestConflict, NotStored, StorageUnavailable, StoredObject, check_folder, check_key, check_prefix
 from storage.digests import conflict, prove, sha256_of
+from storage.s3_calls import Calls
 from storage.s3_client import ensure_bucket, make_client, status, translated
 from transforms.formats import by_extension
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
         PutObjectRequestTypeDef,
     )
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-CHUNK = 1 << 20
+# Small, so that a trickle is noticed.
+CHUNK = 16 * 1024
+# How many bytes a second a body must bring, once it had the time that any answer has.
+SLOWEST = 32 * 1024
 # A put under way elsewhere (409) or another server's dialect is met by looking again, this often and this many seconds apart.
 PUT_TRIES = 5
 PUT_PAUSE = 0.1
@@ -44,8 +44,7 @@ MEDIA_TYPES = {"json": "application/json", "txt": "text/plain; charset=utf-8"}
 class S3Store:
     """ObjectStore in a bucket, below `prefix`. Credentials need ListBucket, else S3 answers 403 for a missing object.
 
-    At most `connections` calls run at a time; a caller that gives up leaves the queue at once. Metadata is ASCII text; the name
-    `sha256` is ours.
+    At most `connections` calls run at a time. Metadata is ASCII text; the name `sha256` is ours.
     """
 
     def __init__(
@@ -62,8 +61,8 @@ class S3Store:
         self._prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self._temporary = temporary
         self._client = make_client(endpoint_url, connections=connections, read_timeout=read_timeout)
-        # Not anyio's threads: those belong to everybody, and a silent S3 server must not take them all.
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="s3")
+        self._read_timeout = read_timeout
+        self._calls = Calls(connections)
         self._conditional = True
 
     async def put(
@@ -75,38 +74,38 @@ class S3Store:
         metadata: Mapping[str, str] | None = None,
         durable: bool = True,
     ) -> StoredObject:
-        return await self._run(self._put, check_key(key), source, sha256, {**(metadata or {}), "sha256": sha256})
+        return await self._calls.run(self._put, check_key(key), source, sha256, {**(metadata or {}), "sha256": sha256})
 
     async def get(self, key: str) -> bytes:
         data = BytesIO()
-        await self._run(self._fetch, check_key(key), data)
+        await self._calls.run(self._fetch, check_key(key), data, None)
         return data.getvalue()
 
     async def head(self, key: str) -> StoredObject:
-        found = await self._run(self._head, check_key(key))
+        found = await self._calls.run(self._head, check_key(key))
         return StoredObject(key=key, size=found["ContentLength"], modified=found["LastModified"])
 
     @asynccontextmanager
-    async def local(self, key: str) -> AsyncIterator[Path]:
-        path = await self._run(_temporary_file, self._temporary, PurePosixPath(check_key(key)).suffix)
+    async def local(self, key: str, *, sha256: str | None = None) -> AsyncIterator[Path]:
+        path = await to_thread.run_sync(_temporary_file, self._temporary, PurePosixPath(check_key(key)).suffix)
         try:
-            await self._run(self._fetch_to, key, path)
+            await self._calls.run(self._fetch_to, key, path, sha256)
             yield path
         finally:
             path.unlink(missing_ok=True)
 
     async def verify(self, key: str, *, size: int, sha256: str) -> None:
-        await self._run(self._verify, check_key(key), size, sha256)
+        await self._calls.run(self._verify, check_key(key), size, sha256)
 
     async def delete(self, key: str) -> None:
-        await self._run(self._delete, check_key(key))
+        await self._calls.run(self._delete, check_key(key))
 
     async def delete_prefix(self, prefix: str) -> int:
         check_folder(prefix)
         number = 0
         # Always the first page: what it held is gone when the next is asked for.
-        while keys := [found["Key"] for found in (await self._run(self._page, prefix, None)).get("Contents", [])]:
-            await self._run(self._delete_batch, keys)
+        while keys := [found["Key"] for found in (await self._calls.run(self._page, prefix, None)).get("Contents", [])]:
+            await self._calls.run(self._delete_batch, keys)
             number += len(keys)
         return number
 
@@ -114,7 +113,7 @@ class S3Store:
         check_prefix(prefix)
         after: str | None = None
         while True:
-            page = await self._run(self._page, prefix, after)
+            page = await self._calls.run(self._page, prefix, after)
             for found in page.get("Contents", []):
                 yield StoredObject(key=found["Key"].removeprefix(self._prefix), size=found["Size"], modified=found["LastModified"])
             if not page["IsTruncated"]:
@@ -125,14 +124,11 @@ class S3Store:
         await prove(self)
 
     async def prepare(self) -> None:
-        await self._run(ensure_bucket, self._client, self._bucket)
+        await self._calls.run(ensure_bucket, self._client, self._bucket)
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
         self._client.close()
-
-    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.wrap_future(self._threads.submit(call, *args, **kwargs))
 
     def _put(self, key: str, source: bytes | Path, sha256: str, metadata: Mapping[str, str]) -> StoredObject:
         if sha256_of(source) != sha256:
@@ -192,35 +188,39 @@ class S3Store:
         with translated(key):
             return self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED")
 
-    def _fetch_to(self, key: str, path: Path) -> None:
+    def _fetch_to(self, key: str, path: Path, sha256: str | None) -> None:
         # "r+b" does not make the file again when the caller gave up and has removed it.
         with path.open("r+b") as file:
-            self._fetch(key, file)
+            self._fetch(key, file, sha256)
 
-    def _fetch(self, key: str, target: IO[bytes]) -> None:
-        """Write the object to the target; what arrives damaged is fetched once more."""
-        for _ in range(2):
-            target.seek(0)
-            target.truncate()
-            if self._arrives(key, target):
-                return
-        raise StorageUnavailable("The object store sends damaged bytes.")
-
-    def _arrives(self, key: str, target: IO[bytes]) -> bool:
-        """Write the object to the target; False when it is cut short or is not what its metadata promises."""
-        digest = hashlib.sha256()
+    def _fetch(self, key: str, target: IO[bytes], sha256: str | None) -> None:
+        """Write the object to the target; what arrives cut or damaged is fetched once more."""
         with translated(key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             try:
-                with closing(answer["Body"]) as body:
-                    for chunk in body.iter_chunks(CHUNK):
-                        digest.update(chunk)
-                        target.write(chunk)
-            except (IncompleteReadError, ResponseStreamingError):
-                return False
-            except OSError as error:
-                raise StorageUnavailable("The disk for temporary files cannot be used.") from error
-        return target.tell() == answer["ContentLength"] and answer["Metadata"].get("sha256", digest.hexdigest()) == digest.hexdigest()
+                self._receive(key, target, sha256)
+            except (IncompleteReadError, ResponseStreamingError, DigestConflict):
+                self._receive(key, target, sha256)
+
+    def _receive(self, key: str, target: IO[bytes], sha256: str | None) -> None:
+        """Write the object to the target; DigestConflict when it has not this digest, or not the one that its metadata promises."""
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+        digest, began = hashlib.sha256(), time.monotonic()
+        target.seek(0)
+        try:
+            target.truncate()
+            with closing(answer["Body"]) as body:
+                for chunk in body.iter_chunks(CHUNK):
+                    digest.update(chunk)
+                    target.write(chunk)
+                    if time.monotonic() - began > self._read_timeout + target.tell() / SLOWEST:
+                        raise StorageUnavailable("The object store is too slow.")
+            target.flush()
+        except BotoCoreError:
+            raise  # some of them are OSErrors too
+        except OSError as error:
+            raise StorageUnavailable("The disk for temporary files cannot be used.") from error
+        if (sha256 or answer["Metadata"].get("sha256", digest.hexdigest())) != digest.hexdigest():
+            raise conflict(key, "The object store sends other bytes than were stored.")
 
     def _digest(self, key: str) -> str:
         digest = hashlib.sha256()

@@ -8,7 +8,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from storage.base import NotStored, StorageUnavailable
+from storage.base import NotStored, StorageError, StorageUnavailable
+from storage.s3_retries import SILENCE, Retries
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,7 +26,8 @@ def make_client(endpoint_url: str | None, *, connections: int, read_timeout: flo
         read_timeout=read_timeout,
         max_pool_connections=connections,
         tcp_keepalive=True,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        # None of its own: see Retries.
+        retries={"mode": "standard", "total_max_attempts": 1},
         # Servers other than Amazon's refuse the checksum trailers that boto3 sends by default.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -33,7 +35,9 @@ def make_client(endpoint_url: str | None, *, connections: int, read_timeout: flo
         s3={"addressing_style": "path" if endpoint_url else "auto"},
     )
     # A session of our own: boto3's default session is shared, and making clients from it is not safe between threads.
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
+    Retries(client)
+    return client
 
 
 def ensure_bucket(client: "S3Client", bucket: str) -> None:
@@ -62,6 +66,11 @@ def _create_bucket(client: "S3Client", bucket: str) -> None:
 def status(error: ClientError) -> int:
     """The HTTP status of the answer, 0 when there is none."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_silence(error: StorageError) -> bool:
+    """Whether the server did not answer at all: an error that it tells of shows that it lives."""
+    return isinstance(error.__cause__, SILENCE)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ async def test_verify_reads_back_what_the_server_does_not_vouch_for(s3_store: S3
     raw_s3.put_object(Bucket=BUCKET, Key=f"a/prefix/{KEY}", Body=damaged, Metadata={"sha256": SHA256})
     with pytest.raises(DigestConflict):
         await s3_store.verify(KEY, size=len(DATA), sha256=SHA256)
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(DigestConflict):
         await s3_store.get(KEY)
 
 
@@ -132,15 +132,20 @@ async def test_verify_takes_the_servers_word_for_its_own_checksum(scripted_store
 
 
 @pytest.mark.parametrize(
-    "damaged",
-    [Answer(headers=DESCRIBED, body=DATA[:5], length=len(DATA)), Answer(headers=DESCRIBED, body=DATA[::-1])],
+    ("damaged", "error"),
+    [
+        (Answer(headers=DESCRIBED, body=DATA[:5], length=len(DATA)), StorageUnavailable),
+        (Answer(headers=DESCRIBED, body=DATA[::-1]), DigestConflict),
+    ],
     ids=["cut short", "changed"],
 )
-async def test_what_arrives_damaged_is_fetched_once_more(scripted_store: S3Store, script: Scripted, damaged: Answer) -> None:
+async def test_what_arrives_damaged_is_fetched_once_more(
+    scripted_store: S3Store, script: Scripted, damaged: Answer, error: type[Exception]
+) -> None:
     script.answers = {"GET": [damaged, Answer(headers=DESCRIBED, body=DATA)]}
     assert await scripted_store.get(KEY) == DATA
     script.answers = {"GET": [damaged]}
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(error):
         async with scripted_store.local(KEY):
             pytest.fail("there is no whole file to hand out")
 
