@@ -11,7 +11,7 @@ from catalog.session import connect, revision_state
 from proxy import logs
 from proxy.admission import Admission, Asked, Ladder
 from proxy.errors import answer_to, problem_type, translated
-from proxy.handlers.pictures import original_terms, variant_terms
+from proxy.handlers.pictures import file_stem, original_terms, variant_terms
 from proxy.http import Headers, json_headers, picture_headers
 from proxy.image_path import PREFIX
 from proxy.report import Fields, Report, shown
@@ -115,7 +115,7 @@ class _Explainer:
         if asked.path.plan is None:
             yield (
                 "headers",
-                _headers(picture_headers(_name(image, image.facts.format), image.facts.format, image.etag, original_terms(asked, image))),
+                _headers(picture_headers(f"{image.id}.{image.facts.format}", image.facts.format, image.etag, original_terms(asked, image))),
             )
             return
         async for section in self._variant(asked, image, asked.path.plan, fresh):
@@ -152,7 +152,7 @@ class _Explainer:
             await check_makeable(services, image, resolved, trusted=asked.signed)
         yield "cost", _cost(await making(services, image, resolved), resolved)
         terms = variant_terms(asked, image, resolved, fresh=fresh)
-        name = _name(image, "json" if asked.path.described else resolved.plan.format)
+        name = f"{file_stem(image, fresh)}.{'json' if asked.path.described else resolved.plan.format}"
         yield (
             "headers",
             _headers(
@@ -169,10 +169,6 @@ def _split(url: str) -> SplitResult:
     if not parts.path.startswith(PREFIX):
         raise BadRequest(f"{parts.path[:60]!r} is not the path of a picture.", expected=f"a path that begins with {PREFIX}")
     return parts
-
-
-def _name(image: KnownImage, extension: str) -> str:
-    return f"{image.id}.{extension}"
 
 
 def _fresh(found: Remembered) -> int:

@@ -42,6 +42,7 @@ from transforms.plan import NOTHING, Plan, Resolved
 
 # The format for those who accept nothing but text.
 TEXT = "txt"
+REMOTE_NAME = "picture"
 
 
 async def picture(request: Request) -> Response:
@@ -122,7 +123,8 @@ async def variant(request: Request, asked: Asked, image: KnownImage, *, fresh: i
     plan = path.plan or parse(NOTHING, image.facts.format)
     resolved = await resolve(held, plan, image, request.headers.get("accept"))
     terms = variant_terms(asked, image, resolved, fresh=fresh, elsewhere=elsewhere)
-    headers = partial(picture_headers, f"{image.id}.{resolved.plan.format}", resolved.plan.format, terms=terms)
+    name = file_stem(image, fresh)
+    headers = partial(picture_headers, f"{name}.{resolved.plan.format}", resolved.plan.format, terms=terms)
     tags = None if path.described else request.headers.get("if-none-match")
     if tags and (etag := await deliver.etag(held, image, resolved)) and matches(tags, etag):
         return unchanged(headers(etag))
@@ -131,9 +133,14 @@ async def variant(request: Request, asked: Asked, image: KnownImage, *, fresh: i
     data, etag = delivery.variant.data, delivery.variant.etag
     if path.described:
         url = shell(request).presenter.base + asked.address(path.with_plan(resolved.plan).accepted.removesuffix(DESCRIBED))
-        return described(request, variant_out(url, resolved, len(data)), terms, f"{image.id}.json")
+        return described(request, variant_out(url, resolved, len(data)), terms, f"{name}.json")
     stages = delivery.timings or (("cache", perf_counter() - began),)
     return bytes_answer(request, data, etag, (*headers(etag), *encoded(x_cache=delivery.how, server_timing=timing(stages))))
+
+
+def file_stem(image: KnownImage, fresh: int | None) -> str:
+    """What a client may call the file. A remote picture's id is not told: by it the whole original is shown, for ever and unsigned."""
+    return image.id if fresh is None else REMOTE_NAME
 
 
 def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh: int | None = None, elsewhere: bool = False) -> Terms:

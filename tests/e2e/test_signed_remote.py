@@ -1,5 +1,6 @@
 """A signed picture of another host, on a page of a third one, in a real browser."""
 
+import re
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -75,6 +76,10 @@ async def test_a_signed_remote_picture_shows_on_another_origins_page_and_an_alte
                     page = await browser.new_page()
                     await page.goto(f"http://localhost:{shown}/", wait_until="networkidle")
                     widths = {name: await width(page, name) for name in ("good", "cors", "altered", "bare")}
-            statuses = [httpx2.get(url).status_code for url in (good, altered, good[:-46])]
+            answers = [httpx2.get(url) for url in (good, altered, good[:-46])]
+            statuses = [answer.status_code for answer in answers]
+    # The id that the picture was given would be the key to its unsigned original.
+    assert answers[0].headers["content-disposition"] == 'inline; filename="picture.webp"'
+    assert not re.search(r"[a-z2-7]{26}", str(answers[0].headers))
     assert widths == {"good": 128, "cors": 128, "altered": 0, "bare": 0}
     assert statuses == [200, 403, 403]
