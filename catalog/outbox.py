@@ -22,14 +22,20 @@ def post(session: AsyncSession, kind: Kind, subject: str, *, now: datetime, **pa
     return _message(row)
 
 
-async def open_messages(session: AsyncSession, kinds: Sequence[Kind], *, limit: int, until: datetime) -> list[OutboxMessage]:
-    """Messages posted by then whose work is not done, oldest first; what a queue took is left to it for a while."""
-    taken = or_(col(OutboxRow.sent_at).is_(None), col(OutboxRow.sent_at) <= until - PATIENCE)
+async def open_messages(
+    session: AsyncSession, kinds: Sequence[Kind], *, limit: int, until: datetime, sent_until: datetime
+) -> list[OutboxMessage]:
+    """Messages posted until then whose work is not done, oldest first; of those that a queue took the ones that were sent until then."""
+    taken = or_(col(OutboxRow.sent_at).is_(None), col(OutboxRow.sent_at) <= sent_until)
     query = select(OutboxRow).where(col(OutboxRow.kind).in_(kinds), taken, col(OutboxRow.created_at) <= until)
     rows = await session.exec(
         query.order_by(col(OutboxRow.sent_at).is_not(None), col(OutboxRow.created_at), col(OutboxRow.id)).limit(limit)
     )
     return [_message(row) for row in rows]
+
+
+async def is_open(session: AsyncSession, message_id: str) -> bool:
+    return await session.get(OutboxRow, message_id) is not None
 
 
 async def mark_sent(session: AsyncSession, message_ids: Sequence[str], *, now: datetime) -> None:

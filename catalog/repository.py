@@ -220,9 +220,16 @@ class Catalog:
 
     # Outbox
 
-    async def open_messages(self, kinds: Sequence[Kind], *, limit: int, older_than: timedelta = timedelta()) -> list[OutboxMessage]:
-        """Messages of these kinds whose work is not done, at least so old, oldest first; those that a queue took ten minutes later."""
-        return await self._read(outbox.open_messages, kinds, limit=limit, until=_now() - older_than)
+    async def open_messages(
+        self, kinds: Sequence[Kind], *, limit: int, older_than: timedelta = timedelta(), patience: timedelta = outbox.PATIENCE
+    ) -> list[OutboxMessage]:
+        """Messages of these kinds whose work is not done, at least so old, oldest first; those that a queue took after this patience."""
+        now = _now()
+        return await self._read(outbox.open_messages, kinds, limit=limit, until=now - older_than, sent_until=now - patience)
+
+    async def is_open(self, message_id: str) -> bool:
+        """Whether the work of this message is still to be done."""
+        return await self._read(outbox.is_open, message_id)
 
     async def mark_sent(self, message_ids: Sequence[str]) -> None:
         """Say that a queue has taken these messages."""

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
 from typing import TypedDict
 
@@ -22,9 +22,10 @@ from proxy.routes import ENDPOINTS
 from proxy.settings import Settings
 from proxy.signing import Signer
 from proxy.wiring import build, limits
-from proxy.worker import TaskRunner
+from proxy.worker import TaskRunner, cancelled
 from services.container import Services
 from services.purge import purge
+from services.relay import relay_forever
 from transforms.errors import ProgImageError
 
 log = structlog.get_logger(__name__)
@@ -67,12 +68,13 @@ async def background(settings: Settings, services: Services, lines: logs.LateLin
     """What a process does beside answering: tell how it is, work off tasks, and purge when nobody else does."""
     async with AsyncExitStack() as stack:
         stack.callback(metrics.close)
-        stack.push_async_callback(_cancel, asyncio.create_task(_tell_forever(services, lines)))
+        stack.push_async_callback(cancelled, asyncio.create_task(_tell_forever(services, lines)))
         if settings.inline_tasks:
             runner = TaskRunner(settings, services)
             runner.start()
             stack.push_async_callback(asyncio.to_thread, runner.stop)
-            stack.push_async_callback(_cancel, asyncio.create_task(_purge_forever(services)))
+            stack.push_async_callback(cancelled, asyncio.create_task(relay_forever(services)))
+            stack.push_async_callback(cancelled, asyncio.create_task(_purge_forever(services)))
         yield
 
 
@@ -90,12 +92,6 @@ async def _purge_forever(services: Services) -> None:
             await purge(services)
         except ProgImageError as error:
             log.warning("purge_failed", reason=str(error))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _drain_on_sigterm(lifecycle: Lifecycle, notice: float) -> None:

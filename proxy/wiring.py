@@ -21,8 +21,9 @@ from storage.base import ObjectStore, Staging
 from storage.leases import Leases
 from storage.opening import open_store
 from storage.quarantine import Quarantine
+from storage.redis_client import PATIENCE, ImpatientRedis
+from storage.redis_client import connect as connect_redis
 from storage.staging import RedisStaging
-from storage.staging import connect as connect_redis
 from transforms.engine import prepare
 from transforms.errors import ProgImageError
 from transforms.limits import Limits
@@ -45,13 +46,15 @@ async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[S
         stack.push_async_callback(store.close)
         if not looking:
             await prepare_places(engine, store)
-        staging = uploads(settings)
-        quarantine = Quarantine(connect_redis(settings.redis_url))
-        leases = Leases(connect_redis(settings.redis_url), seconds=settings.render_deadline + LEASE_MARGIN)
+        # One client for all of them: what one of them learns of a server that is away spares the others the wait.
+        redis = connect_redis(settings.redis_url)
+        staging = uploads(settings, redis)
+        quarantine = Quarantine(redis)
+        leases = Leases(redis, seconds=settings.render_deadline + LEASE_MARGIN)
         edges = Edges(settings.edges)
         for collaborator in (staging, quarantine, leases, edges):
             stack.push_async_callback(collaborator.close)
-        tasks = Tasks(make_broker(settings.redis_url))
+        tasks = Tasks(make_broker(settings.redis_url, seconds=PATIENCE), redis)
         stack.callback(tasks.close)
         pool = render_pool(settings)
         stack.push_async_callback(partial(pool.close, drain=settings.render_deadline))
@@ -109,8 +112,9 @@ def object_store(settings: Settings) -> ObjectStore:
     return open_store(settings.storage_url, endpoint_url=settings.s3_endpoint_url)
 
 
-def uploads(settings: Settings) -> Staging:
-    return RedisStaging(connect_redis(settings.redis_url), ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget)
+def uploads(settings: Settings, redis: ImpatientRedis | None = None) -> Staging:
+    client = redis or connect_redis(settings.redis_url)
+    return RedisStaging(client, ttl=timedelta(seconds=settings.staging_ttl), budget=settings.staging_budget)
 
 
 def origins(settings: Settings) -> Origins:

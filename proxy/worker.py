@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import structlog
 from dramatiq import Worker
@@ -9,11 +10,13 @@ from dramatiq import Worker
 from proxy import logs
 from proxy.settings import Settings
 from proxy.wiring import blamed, build
-from services.broker import make_broker
+from services.broker import close_broker, make_broker
 from services.container import Services
 from services.purge import purge
+from services.relay import relay_forever
 from services.tasks import register
-from storage.base import PurgeReport
+from storage.base import PurgeReport, StorageError
+from storage.redis_client import translated
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +42,10 @@ class TaskRunner:
         A task that does not end in time stays in the queue, for the next worker.
         """
         if self._worker.worker_threads:
-            self._worker.stop(timeout=int(self._drain * 1000))
-        self._broker.close()
+            # With Redis away nothing can be given back: the next worker finds it by the silence of this one.
+            with suppress(StorageError), translated():
+                self._worker.stop(timeout=int(self._drain * 1000))
+        close_broker(self._broker)
 
 
 async def work(settings: Settings) -> None:
@@ -55,10 +60,19 @@ async def work(settings: Settings) -> None:
         await services.pool.warm_up()
         runner = TaskRunner(settings, services)
         runner.start()
+        relaying = asyncio.create_task(relay_forever(services))
         log.info("worker_ready", threads=settings.worker_threads)
         await stopped.wait()
         log.info("worker_drains")
+        await cancelled(relaying)
         await asyncio.to_thread(runner.stop)
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """End a task that never ends by itself."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def purge_once(settings: Settings) -> PurgeReport:

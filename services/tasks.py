@@ -1,14 +1,27 @@
 """What the workers can do: thin wrappers that bring a Dramatiq thread to the event loop where the services live."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
+import structlog
 from dramatiq import Broker, actor
 
+from catalog.errors import CatalogUnavailable
 from services.broker import QUEUE
 from services.container import Services
 from services.warm import warm
+from storage.base import StorageError
+from transforms.errors import OutOfTime, PoolBusy
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[Services, str, str], Awaitable[None]]
+
+ATTEMPTS = 3
+REMEMBERED = timedelta(days=1)
+# What a task may raise and not be to blame for.
+TROUBLE = (StorageError, CatalogUnavailable, PoolBusy, OutOfTime)
 
 
 def register(broker: Broker, services: Services, loop: asyncio.AbstractEventLoop) -> None:
@@ -16,10 +29,27 @@ def register(broker: Broker, services: Services, loop: asyncio.AbstractEventLoop
     actor(actor_name="warm", queue_name=QUEUE, broker=broker)(_bridge(warm, services, loop))
 
 
-def _bridge(
-    use_case: Callable[[Services, str, str], Coroutine[Any, Any, None]], services: Services, loop: asyncio.AbstractEventLoop
-) -> Callable[[str, str], None]:
+def _bridge(work: Work, services: Services, loop: asyncio.AbstractEventLoop) -> Callable[[str, str], None]:
     def run(message_id: str, subject: str) -> None:
-        asyncio.run_coroutine_threadsafe(use_case(services, message_id, subject), loop).result()
+        asyncio.run_coroutine_threadsafe(attempt(work, services, message_id, subject), loop).result()
 
     return run
+
+
+async def attempt(work: Work, services: Services, message_id: str, subject: str) -> None:
+    """Do the work of a message that is still to be done; one that failed, or took its worker along, too often is never done again.
+
+    Queues deliver twice, late and in any order, and give what a dead worker had to the next one.
+    """
+    if not await services.catalog.is_open(message_id):
+        return
+    name = f"attempts:{message_id}"
+    if await services.quarantine.count(name, 1, REMEMBERED) > ATTEMPTS:
+        log.error("task_given_up", message=message_id, subject=subject)
+        await services.catalog.finish(message_id)
+        return
+    try:
+        await work(services, message_id, subject)
+    except TROUBLE:
+        await services.quarantine.count(name, -1, REMEMBERED)
+        raise

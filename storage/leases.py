@@ -1,20 +1,16 @@
 """Leases in Redis: of several processes one does the work. They save work; nothing is right or wrong by them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from secrets import token_hex
 from time import monotonic
 from typing import Any
 
-from redis.asyncio import Redis
-
 from storage.base import StorageError
-from storage.redis_client import translated
+from storage.redis_client import ImpatientRedis
 from transforms import deadline
 
-# A server that takes longer than this to answer is away: a render must not wait for it.
-PATIENCE = 0.25
 BEAT_SECONDS = 1.0
 # Whoever has not beaten for so long is dead, or frozen.
 DEAD_SECONDS = 3.0
@@ -46,7 +42,7 @@ class Leases:
     Redis being away, slow or full is no error here, and nobody waits for it: everyone does the work then.
     """
 
-    def __init__(self, client: Redis, *, seconds: float, prefix: str = "lease:") -> None:
+    def __init__(self, client: ImpatientRedis, *, seconds: float, prefix: str = "lease:") -> None:
         self.seconds = seconds
         self._client, self._prefix = client, prefix
         self._life = round(seconds * 1000)
@@ -79,7 +75,7 @@ class Leases:
         await self._client.aclose()
 
     async def _held(self, name: str) -> bool:
-        left = await self._asked(self._client.pttl(self._prefix + name))
+        left = await self._asked(lambda: self._client.pttl(self._prefix + name))
         return left is not None and left > self._dead
 
     async def _beat(self, name: str, token: str) -> None:
@@ -88,13 +84,12 @@ class Leases:
             await self._ask(_RENEW, name, token, self._life)
 
     async def _ask(self, script: str, name: str, *arguments: str | int) -> int | None:
-        return await self._asked(self._scripts[script](keys=[self._prefix + name], args=arguments))
+        return await self._asked(lambda: self._scripts[script](keys=[self._prefix + name], args=arguments))
 
-    async def _asked(self, question: Awaitable[Any]) -> int | None:
+    async def _asked(self, question: Callable[[], Awaitable[Any]]) -> int | None:
         """The number that Redis answers; None when it is away, slow or full."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                with translated():
-                    return int(await question)
-        except (StorageError, TimeoutError):
+            async with self._client.asking():
+                return int(await question())
+        except StorageError:
             return None

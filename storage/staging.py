@@ -3,38 +3,21 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import ConnectionError as ConnectionEnded
 
 from storage import staging_scripts as scripts
 from storage.base import NotStored, OffsetMismatch, PurgeReport, StagedImage, StagingFull, StorageUnavailable
-from storage.redis_client import ANSWER_SECONDS, CONNECT_SECONDS
+from storage.redis_client import ANSWER_SECONDS, PATIENCE, PATIENCE_WITH_BYTES, ImpatientRedis
 
 UNFINISHED = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
 PURGE_BATCH = 200
-CONNECTIONS = 64
-
-
-def connect(url: str) -> Redis:
-    """An asyncio client; `url` is redis://, rediss:// or unix://. Its connections are bounded, and so is waiting for one."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=CONNECT_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
-        # An append whose answer was lost has perhaps been done: sent again it would be refused for its offset.
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
+# What is read at a time: whoever waits for a large picture must not be taken for one who waits for a dead server.
+PIECE = 1024 * 1024
 
 
 class RedisStaging:
@@ -43,7 +26,9 @@ class RedisStaging:
     Redis may lose what it holds at any moment: then an upload or an image is NotStored, and its bytes come back to the budget.
     """
 
-    def __init__(self, client: Redis, *, ttl: timedelta, budget: int, prefix: str = "staging:", unfinished: timedelta = UNFINISHED) -> None:
+    def __init__(
+        self, client: ImpatientRedis, *, ttl: timedelta, budget: int, prefix: str = "staging:", unfinished: timedelta = UNFINISHED
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._ttl = _milliseconds(ttl)
@@ -57,13 +42,15 @@ class RedisStaging:
         return token
 
     async def append(self, upload: str, offset: int, chunk: bytes) -> int:
-        what, end = await self._call(scripts.APPEND, upload, offset, chunk, self._budget, self._unfinished)
+        what, end = await self._call(scripts.APPEND, upload, offset, chunk, self._budget, self._unfinished, seconds=PATIENCE_WITH_BYTES)
         if what == b"missing":
             raise _no_upload()
         if what == b"offset":
             raise OffsetMismatch(f"The upload goes on at byte {end}, not {offset}.", offset=end)
         if what == b"full":
             raise StagingFull("There is no room for more uploads at this moment.")
+        if what != b"done":
+            raise StorageUnavailable("Redis gave an answer that is none.")
         return int(end)
 
     async def finish(self, upload: str, image_id: str, *, sha256: str, facts: Mapping[str, Any]) -> StagedImage:
@@ -76,32 +63,29 @@ class RedisStaging:
     # The pairs of questions below are no transactions: Redis refuses those when its memory is used up, even to read.
     # They need none, since an id names its bytes.
     async def head(self, image_id: str) -> StagedImage | None:
-        with translated():
-            async with self._client.pipeline(transaction=False) as together:
-                together.hgetall(self._key("facts", image_id))
-                together.exists(self._key("image", image_id))
-                fields, there = await together.execute()
-        return _staged(image_id, fields) if fields and there else None
+        async with self._client.asking():
+            fields, there = await self._answers(("HGETALL", self._key("facts", image_id)), ("EXISTS", self._key("image", image_id)))
+            return _staged(image_id, fields) if fields and there else None
 
     async def read(self, image_id: str) -> bytes:
-        with translated():
-            async with self._client.pipeline(transaction=False) as together:
-                together.hgetall(self._key("facts", image_id))
-                together.get(self._key("image", image_id))
-                fields, data = await together.execute()
-        if not fields or data is None:
-            raise NotStored("No such image is staged.")
-        staged = _staged(image_id, fields)
+        staged = await self.head(image_id)
+        if staged is None:
+            raise _no_image()
+        data = b"".join([await self._piece(image_id, start) for start in range(0, staged.bytes, PIECE)])
         if len(data) != staged.bytes or hashlib.sha256(data).hexdigest() != staged.sha256:
+            if await self.head(image_id) is None:
+                raise _no_image()
             raise StorageUnavailable("The staged bytes are damaged: upload the image again.")
-        return bytes(data)
+        return data
+
+    async def _piece(self, image_id: str, start: int) -> bytes:
+        async with self._client.asking(PATIENCE_WITH_BYTES):
+            (data,) = await self._answers(("GETRANGE", self._key("image", image_id), start, start + PIECE - 1))
+            return bytes(data)
 
     async def expired(self, image_id: str) -> bool:
-        with translated():
-            async with self._client.pipeline(transaction=False) as together:
-                together.exists(self._key("gone", image_id))
-                together.exists(self._key("image", image_id))
-                remembered, there = await together.execute()
+        async with self._client.asking():
+            remembered, there = await self._answers(("EXISTS", self._key("gone", image_id)), ("EXISTS", self._key("image", image_id)))
         return bool(remembered and not there)
 
     async def drop(self, name: str) -> bool:
@@ -113,15 +97,15 @@ class RedisStaging:
     async def purge(self) -> PurgeReport:
         expired, freed = await self._release()
         transferred = 0
-        with translated():
+        async with self._client.asking(ANSWER_SECONDS):
             names = [name async for name, _ in self._client.hscan_iter(self._prefix + "sizes") if name != b"total"]
         for batch in _batches(names):
-            moved, lost, size = await self._call(scripts.PURGE, *batch)
+            moved, lost, size = await self._call(scripts.PURGE, *batch, seconds=ANSWER_SECONDS)
             transferred, expired, freed = transferred + moved, expired + lost, freed + size
         return PurgeReport(transferred=transferred, expired=expired, bytes=freed)
 
     async def check(self) -> None:
-        with translated():
+        async with self._client.asking(ANSWER_SECONDS):
             memory = await self._client.info("memory")
         if (policy := memory.get("maxmemory_policy")) != "noeviction":
             raise StorageUnavailable(f"Redis may evict staged uploads: set its maxmemory-policy to noeviction (it is {policy}).")
@@ -132,28 +116,34 @@ class RedisStaging:
     async def _release(self) -> tuple[int, int]:
         number = size = 0
         while True:
-            more, freed = await self._call(scripts.RELEASE)
+            more, freed = await self._call(scripts.RELEASE, seconds=ANSWER_SECONDS)
             if not more:
                 return number, size
             number, size = number + more, size + freed
 
-    async def _call(self, script: str, *arguments: str | bytes | int) -> Any:
-        with translated():
+    async def _call(self, script: str, *arguments: str | bytes | int, seconds: float = PATIENCE) -> Any:
+        async with self._client.asking(seconds):
             return await self._scripts[script](keys=[self._prefix], args=arguments)
+
+    async def _answers(self, *questions: tuple[str | int, ...]) -> list[Any]:
+        """The answers to questions that may be asked twice, when the connection ended before they came."""
+        try:
+            return await self._ask(*questions)
+        except ConnectionEnded:
+            return await self._ask(*questions)
+
+    async def _ask(self, *questions: tuple[str | int, ...]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as together:
+            for question in questions:
+                together.execute_command(*question)
+            return await together.execute()
 
     def _key(self, kind: str, name: str) -> str:
         return f"{self._prefix}{kind}:{name}"
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Redis's errors as ours: no memory left is StagingFull, anything else StorageUnavailable."""
-    try:
-        yield
-    except OutOfMemoryError as error:
-        raise StagingFull("There is no room for more uploads at this moment.") from error
-    except (RedisError, OSError) as error:
-        raise StorageUnavailable("Redis cannot be reached, is too slow or refused.") from error
+def _no_image() -> NotStored:
+    return NotStored("No such image is staged.")
 
 
 def _no_upload() -> NotStored:

@@ -12,9 +12,14 @@ class Breaker:
         self._failures = 0
         self._retry_at = 0.0
 
+    @property
+    def open(self) -> bool:
+        """Whether the last calls failed, also while one more may try."""
+        return self._failures >= self._limit
+
     def admits(self) -> bool:
         """Whether to call now. A call whose end nobody tells of counts for nothing."""
-        if self._failures < self._limit:
+        if not self.open:
             return True
         if self._clock() < self._retry_at:
             return False
@@ -27,5 +32,5 @@ class Breaker:
 
     def failed(self) -> None:
         self._failures += 1
-        if self._failures >= self._limit:
+        if self.open:
             self._retry_at = self._clock() + self._seconds

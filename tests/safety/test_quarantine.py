@@ -19,8 +19,8 @@ from services.container import Services
 from services.embedded import EmbeddedRedis
 from services.quarantine import quarantined
 from services.stage import stage
-from storage.quarantine import PATIENCE, Quarantine
-from storage.staging import connect
+from storage.quarantine import Quarantine
+from storage.redis_client import PATIENCE, connect
 from tests.photos import photo
 from tests.safety.deadly import be_late, crash
 from tests.servers import free_port

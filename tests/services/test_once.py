@@ -22,7 +22,7 @@ from services.once import once
 from services.resolving import resolve
 from services.stage import stage
 from storage.leases import Leases
-from storage.staging import connect
+from storage.redis_client import connect
 from tests.photos import photo
 from tests.safety.deadly import crash
 from tests.servers import free_port

@@ -25,7 +25,7 @@ from services.purge import purge
 from services.remote import Remote, find
 from services.stage import stage
 from storage.base import NotStored, StorageUnavailable
-from storage.staging import connect as connect_redis
+from storage.redis_client import connect as connect_redis
 from tests.origins.origin import Origin, Script, origin, page
 from tests.photos import photo
 from tests.servers import free_port

@@ -15,8 +15,9 @@ from redis.asyncio import Redis
 
 from storage.base import ObjectStore, PurgeReport
 from storage.local import LocalStore
+from storage.redis_client import connect
 from storage.s3 import S3Store
-from storage.staging import RedisStaging, connect
+from storage.staging import RedisStaging
 from tests.servers import Server, redis_server, s3_server
 
 BUCKET = "tests"

@@ -21,8 +21,8 @@ from services import embedded
 from services.embedded import EmbeddedRedis, find_server
 from storage import redis_client
 from storage.base import StorageUnavailable
-from storage.redis_client import ping
-from storage.staging import RedisStaging, connect
+from storage.redis_client import connect, ping
+from storage.staging import RedisStaging
 from tests.servers import REPOSITORY, wait_until
 
 MEMORY = 64 << 20

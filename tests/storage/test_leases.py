@@ -15,8 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from storage import leases as module
-from storage.leases import DEAD_SECONDS, PATIENCE, Leases
-from storage.staging import connect
+from storage.leases import DEAD_SECONDS, Leases
+from storage.redis_client import PATIENCE, connect
 from tests.servers import REPOSITORY, Server, free_port, redis_server
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 HOLDER = """
 import asyncio, sys
 from storage.leases import Leases
-from storage.staging import connect
+from storage.redis_client import connect
 
 async def hold():
     async with Leases(connect(sys.argv[1]), seconds=10).hold(sys.argv[2]) as ours:

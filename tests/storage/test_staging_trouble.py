@@ -7,7 +7,8 @@ import pytest
 from redis.asyncio import Redis
 
 from storage.base import NotStored, PurgeReport, StagingFull, StorageUnavailable
-from storage.staging import RedisStaging, connect
+from storage.redis_client import connect
+from storage.staging import RedisStaging
 from tests.servers import free_port
 from tests.storage.conftest import BUDGET, IMAGE, NOTHING, OTHER, SOON, MakeStaging, digest, stage, used
 
