@@ -25,17 +25,21 @@ from transforms.values import Placeholders
 
 
 class Catalog:
-    """Every method raises CatalogUnavailable when the database refuses, fails or is too slow."""
+    """Every method raises CatalogUnavailable when the database refuses, fails or is too slow.
+
+    Whoever is `quick` can do without, and learns after half a second that it is too slow.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         transactions = Transactions(engine)
         self._read, self._write = transactions.read, transactions.write
+        self._glance, self._note = transactions.glance, transactions.note
 
     # Images
 
-    async def image(self, image_id: str) -> ImageRecord | None:
+    async def image(self, image_id: str, *, quick: bool = False) -> ImageRecord | None:
         """The image in whatever state it is."""
-        return (await self.images([image_id])).get(image_id)
+        return (await (self._glance if quick else self._read)(images.find, [image_id])).get(image_id)
 
     async def images(self, image_ids: Collection[str]) -> dict[str, ImageRecord]:
         """Those of the images that there are, in whatever state, by id."""
@@ -180,13 +184,13 @@ class Catalog:
 
     # Variants
 
-    async def record_variant(self, variant: VariantRecord) -> None:
+    async def record_variant(self, variant: VariantRecord, *, quick: bool = False) -> None:
         """Remember a variant. The first record wins; nothing happens when its image is gone or going."""
-        await self._write(images.add_variant, variant, now=_now())
+        await (self._note if quick else self._write)(images.add_variant, variant, now=_now())
 
     async def variant(self, image_id: str, plan: str, image_format: str) -> VariantRecord | None:
-        """The variant of the canonical resolved plan in this format."""
-        return await self._read(images.variant, image_id, plan, image_format)
+        """The variant of the canonical resolved plan in this format, if that can be known quickly."""
+        return await self._glance(images.variant, image_id, plan, image_format)
 
     async def variants(self, image_ids: Collection[str]) -> dict[str, list[VariantRecord]]:
         """The variants of each of the images, in a stable order; an image without any has an empty list."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from catalog.errors import CatalogUnavailable
+from catalog.patience import Patience
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,6 +20,10 @@ Work = Callable[Concatenate[AsyncSession, P], Awaitable[R]]
 
 BEGIN = "sqlite_begin"  # the execution option that says how SQLite begins; PostgreSQL has no need of it
 TURN_SECONDS = 5  # as long as SQLite itself waits for a writer in another process
+# Each statement has time-outs of its own; this is for a server that keeps none.
+WORK_SECONDS = 6.0
+# A picture can be served without the catalog, so it waits for it no longer.
+GLANCE_SECONDS = 0.5
 # PostgreSQL's classes of SQLSTATE that speak of the server and not of the statement: connection, login, name of the database,
 # rollback, resources, locks, operator, system, configuration file, internal.
 SERVER_FAULTS = ("08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
@@ -37,20 +43,35 @@ class Transactions:
         self._writing = engine.execution_options(**{BEGIN: "IMMEDIATE"})
         # It has one writer at a time. Those who wait here are served in turn, and leave the connections of the pool to readers.
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._glances, self._notes = Patience(GLANCE_SECONDS), Patience(GLANCE_SECONDS)
+        self._reads, self._writes = Patience(WORK_SECONDS), Patience(WORK_SECONDS + TURN_SECONDS * (engine.dialect.name == "sqlite"))
 
     async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of the work; CatalogUnavailable when the database does not answer."""
         with translated():
-            return await _run(self._reading, work, *args, **kwargs)
+            return await self._reads.wait_for(partial(_run, self._reading, work, *args, **kwargs))
+
+    async def glance(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `read`, for somebody who knows what to do when it takes a moment."""
+        with translated():
+            return await self._glances.wait_for(partial(_run, self._reading, work, *args, **kwargs))
 
     async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of the work once it is committed; CatalogUnavailable when it is not, or nobody can know."""
         with translated():
-            async with _within(TURN_SECONDS, self._turn):
-                try:
-                    return await _run(self._writing, work, *args, **kwargs)
-                except Again:
-                    return await _run(self._writing, work, *args, **kwargs)
+            return await self._writes.wait_for(partial(self._written, work, *args, **kwargs))
+
+    async def note(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `write`, for what may as well not be written when it takes a moment."""
+        with translated():
+            return await self._notes.wait_for(partial(self._written, work, *args, **kwargs))
+
+    async def _written(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        async with _within(TURN_SECONDS, self._turn):
+            try:
+                return await _run(self._writing, work, *args, **kwargs)
+            except Again:
+                return await _run(self._writing, work, *args, **kwargs)
 
 
 @asynccontextmanager

@@ -116,28 +116,28 @@ async def _build(services: Services, known: KnownImage, resolved: Resolved, key:
         async with quarantined(services, known.sha256, key, resolved.plan):
             rendition, took = await services.pool.timed(execute, resolved.plan, source.path, source.facts, services.limits, source.images)
     rendered = perf_counter()
-    variant = _variant(rendition.data, resolved) if known.staged else await keep(services, known, resolved, rendition.data)
+    variant = _variant(rendition.data, resolved) if known.staged else await keep(services, known, resolved, rendition.data, quick=True)
     timings = (("cache", began - asked), ("fetch", fetched - began), *took.items(), ("store", perf_counter() - rendered))
     return Built(variant=variant, how="miss", timings=timings)
 
 
-async def keep(services: Services, known: KnownImage, resolved: Resolved, data: bytes) -> Variant:
-    """Store and record a new variant. Whoever comes second takes what the first one stored."""
+async def keep(services: Services, known: KnownImage, resolved: Resolved, data: bytes, *, quick: bool = False) -> Variant:
+    """Store a new variant and record it, when it is to be `quick` only if the catalog is. Whoever comes second takes what is stored."""
     key, variant = key_of(known, resolved), _variant(data, resolved)
     try:
         await services.store.put(key, variant.data, sha256=variant.sha256, durable=False)
     except DigestConflict:
         variant = _variant(await services.store.get(key), resolved)
     try:
-        await record(services, known, resolved, variant)
+        await record(services, known, resolved, variant, quick=quick)
     except CatalogUnavailable as error:
         log.warning("variant_not_recorded", key=key, reason=str(error))
     return variant
 
 
-async def record(services: Services, known: KnownImage, resolved: Resolved, variant: Variant) -> None:
+async def record(services: Services, known: KnownImage, resolved: Resolved, variant: Variant, *, quick: bool = False) -> None:
     """Tell the catalog of a stored variant; it may know already."""
     size, etag, plan = variant.size, variant.etag, str(resolved.plan)
     await services.catalog.record_variant(
-        VariantRecord(image_id=known.id, plan=plan, format=variant.format, size=size, bytes=len(variant.data), etag=etag)
+        VariantRecord(image_id=known.id, plan=plan, format=variant.format, size=size, bytes=len(variant.data), etag=etag), quick=quick
     )

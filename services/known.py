@@ -20,9 +20,12 @@ async def find(services: Services, image_id: str) -> KnownImage:
 
 async def _look_up(services: Services, image_id: str) -> KnownImage:
     try:
+        record = await services.catalog.image(image_id, quick=True)
+    except CatalogUnavailable:
+        if (known := await _from_store(services, image_id)) is not None:
+            return known
+        # Of what is not there only the catalog knows, and it may be slow and no more.
         record = await services.catalog.image(image_id)
-    except CatalogUnavailable as unavailable:
-        return await _from_store(services, image_id, unavailable)
     if record and record.state == "ready":
         return KnownImage.from_record(record)
     being_deleted = record is not None and record.state == "deleting"
@@ -32,9 +35,9 @@ async def _look_up(services: Services, image_id: str) -> KnownImage:
     return KnownImage.from_staged(staged)
 
 
-async def _from_store(services: Services, image_id: str, unavailable: CatalogUnavailable) -> KnownImage:
+async def _from_store(services: Services, image_id: str) -> KnownImage | None:
     """Stored pictures are served with SQL down; that an object is missing proves nothing then."""
     try:
         return KnownImage.from_json((await services.store.get(facts_key(image_id))).decode())
     except NotStored:
-        raise unavailable from None
+        return None
