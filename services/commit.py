@@ -19,7 +19,7 @@ from services.errors import ExpiredImage, UncommittableImage
 from services.ids import facts_key, original_key
 from services.stage import missing
 from services.values import KnownImage
-from storage.base import DigestConflict, NotStored, StagedImage, StorageError
+from storage.base import DigestConflict, NotStored, StagedImage, StorageError, StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -102,15 +102,15 @@ def _original(staged: StagedImage, product_id: str | None, *, remote: bool) -> O
 
 async def carry_out(services: Services, reservation: Reservation) -> None:
     """Steps (b) to (e), and the start of what follows a commit."""
-    pending = [image for image in reservation.images if image.state == "pending"]
     limit = asyncio.Semaphore(TRANSFERS_AT_ONCE)
 
     async def transfer(image: ImageRecord) -> None:
         async with limit:
-            await _transfer(services, image)
+            if not await _is_there(services, image):
+                await _transfer(services, image)
 
     try:
-        await asyncio.gather(*(transfer(image) for image in pending))
+        await asyncio.gather(*(transfer(image) for image in reservation.images))
     except ExpiredImage:
         await erase_all(services, await services.catalog.abandon(reservation))
         raise
@@ -147,6 +147,19 @@ async def _transfer(services: Services, image: ImageRecord) -> None:
     await services.store.put(image.place, data, sha256=image.sha256, metadata=_metadata(known))
     await services.store.verify(image.place, size=image.bytes, sha256=image.sha256)
     await put_facts(services, known)
+
+
+async def _is_there(services: Services, image: ImageRecord) -> bool:
+    """Whether its bytes were stored before. Those of a ready image may be lost, and whoever uploads them again brings them back."""
+    if image.state != "ready":
+        return False
+    try:
+        await services.store.head(image.place)
+    except NotStored:
+        return False
+    except StorageUnavailable:
+        log.warning("original_not_looked_for", place=image.place)
+    return True
 
 
 async def _staged_bytes(services: Services, image_id: str) -> bytes | None:

@@ -16,11 +16,11 @@ async def set_focal(services: Services, image_id: str, point: Point | None) -> I
     image = await services.catalog.set_focal(image_id, point)
     services.memory.forget(image_id)
     async with services.facts:
-        await _tell_store(services, image)
+        await tell_store(services, image)
     return image
 
 
-async def _tell_store(services: Services, image: ImageRecord) -> None:
+async def tell_store(services: Services, image: ImageRecord) -> None:
     """Facts that say what the catalog says: crops are to stay the same with SQL down.
 
     Whoever wrote facts looks again afterwards: so what is true stays in the end, whichever process wrote last.
@@ -31,4 +31,4 @@ async def _tell_store(services: Services, image: ImageRecord) -> None:
     if latest is None or latest.state == "deleting":
         await services.store.delete(facts_key(image.id))
     elif latest.focal != image.focal:
-        await _tell_store(services, latest)
+        await tell_store(services, latest)
