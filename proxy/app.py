@@ -83,6 +83,7 @@ async def _tell_forever(services: Services, lines: logs.LateLines) -> None:
         await asyncio.sleep(TELL_SECONDS)
         lines.write_out()
         metrics.pool_state(waiting=services.pool.waiting, running=services.pool.running)
+        metrics.redis_state(away=services.staging.away)
 
 
 async def _purge_forever(services: Services) -> None:

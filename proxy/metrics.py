@@ -27,6 +27,8 @@ _shed = Counter("progimage_shed_total", "Requests turned away with 503, by probl
 _waiting = Gauge("progimage_renders_waiting", "Renders that wait for a child.", multiprocess_mode="livesum")
 _running = Gauge("progimage_renders_running", "Renders that have a child.", multiprocess_mode="livesum")
 
+_redis_away = Gauge("progimage_redis_away", "1 while Redis does not answer this process, else 0.", multiprocess_mode="livemax")
+
 # Looking a labelled series up takes longer than adding to it, and every request does.
 _series: dict[tuple[str, str, int], Histogram] = {}
 
@@ -65,6 +67,10 @@ def pool_state(*, waiting: int, running: int) -> None:
     """What the render pool of this process does now; to be told again when it changes."""
     _waiting.set(waiting)
     _running.set(running)
+
+
+def redis_state(*, away: bool) -> None:
+    _redis_away.set(away)
 
 
 def exposition() -> bytes:

@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from catalog.session import connect
+from proxy import logs
 from proxy.settings import Settings, variable
 from proxy.wiring import blamed, object_store, prepare_places, uploads
 from services.embedded import EmbeddedRedis
@@ -50,7 +51,8 @@ def with_redis(settings: Settings) -> Iterator[Settings]:
     server = EmbeddedRedis(settings.data, maxmemory=settings.redis_memory)
     server.start()
     try:
-        yield settings.model_copy(update={"redis_url": server.url})
+        with server.kept():
+            yield settings.model_copy(update={"redis_url": server.url})
     finally:
         server.stop()
 
@@ -68,6 +70,7 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
     # uvicorn drains on a signal and then raises it again: without these, what is left here would not be closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
+    logs.configure(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_unix_socket(uds) if uds else _tcp_socket(host, port))
         settings = stack.enter_context(with_redis(settings))

@@ -5,6 +5,7 @@ Every app that uses it holds a shared lock, which the kernel drops with the proc
 server down, no matter who started it.
 """
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -13,11 +14,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+import structlog
 
 from storage.base import StorageUnavailable
 from storage.redis_client import ping, shut_down
@@ -27,6 +31,9 @@ MAX_SOCKET_PATH = 100
 START_SECONDS = 20
 STOP_SECONDS = 20
 POLL_SECONDS = 0.01
+LOOK_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class EmbeddedRedis:
@@ -51,6 +58,29 @@ class EmbeddedRedis:
             if self._in_use is None:
                 self._in_use = (self._folder / "in-use.lock").open("ab")
                 fcntl.flock(self._in_use, fcntl.LOCK_SH)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Start it again whenever it dies, for as long as the context lives."""
+        over = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(over,), name="redis keeper", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
+    def _keep(self, over: threading.Event) -> None:
+        while not over.wait(LOOK_SECONDS):
+            if not self._listening():
+                log.warning("redis_died", folder=str(self._folder))
+                try:
+                    with self._alone():
+                        self._launch_unless_ready()
+                    log.info("redis_started_again")
+                except (StorageUnavailable, OSError, subprocess.SubprocessError) as error:
+                    log.warning("redis_not_started", reason=str(error))
 
     def stop(self) -> None:
         """Leave the server, and shut it down when nobody else uses it."""
@@ -104,8 +134,10 @@ class EmbeddedRedis:
         return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
     def _listening(self) -> bool:
+        """Whether somebody does, be it one who does not answer: two servers must never write to the same file."""
         with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self._socket)) == 0
+            probe.settimeout(LOOK_SECONDS)
+            return probe.connect_ex(str(self._socket)) not in (errno.ENOENT, errno.ECONNREFUSED)
 
     def _wait_until_gone(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS

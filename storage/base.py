@@ -156,6 +156,10 @@ class Staging(Protocol):
     An upload is created, appended to and finished under the id of its image; from then on it goes by that id.
     """
 
+    @property
+    def away(self) -> bool:
+        """Whether the server behind it failed several times in a row, and has not answered since."""
+
     async def create(self) -> str:
         """A token for a new, empty upload."""
 

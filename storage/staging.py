@@ -36,6 +36,10 @@ class RedisStaging:
         self._budget = budget
         self._scripts = {text: client.register_script(text) for text in scripts.ALL}
 
+    @property
+    def away(self) -> bool:
+        return self._client.away
+
     async def create(self) -> str:
         token = token_hex(16)
         await self._call(scripts.CREATE, token, self._unfinished)

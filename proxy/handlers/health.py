@@ -26,9 +26,10 @@ async def live(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """200 while this process can render and is not draining; 503 and the reason otherwise."""
-    lifecycle, pool = shell(request).lifecycle, services(request).pool
+    lifecycle, pool, staging = shell(request).lifecycle, services(request).pool, services(request).staging
     reason = "draining" if lifecycle.draining else await why_not(pool, lifecycle.trials)
-    body = {"status": reason or "ready", "waiting": pool.waiting}
+    # Only told: pictures are served without it, and what all processes lack must not take all of them away.
+    body = {"status": reason or "ready", "waiting": pool.waiting, "redis": "away" if staging.away else "there"}
     return JSONResponse(body, 503 if reason else 200, {"cache-control": NO_STORE})
 
 

@@ -124,6 +124,24 @@ async def test_staged_data_survives_the_death_of_the_server(redis: EmbeddedRedis
     await staging.close()
 
 
+@pytest.mark.anyio
+async def test_a_server_that_dies_is_started_again_with_what_was_staged(redis: EmbeddedRedis) -> None:
+    staging = RedisStaging(connect(redis.url), ttl=timedelta(minutes=1), budget=1000)
+    with redis.kept():
+        for _ in range(2):
+            token = await staging.create()
+            await staging.append(token, 0, b"kept")
+            dead = pid_of(redis)
+            kill(dead)
+            wait_until(lambda: ping(redis.url), seconds=5, what="a new server")
+            assert pid_of(redis) != dead
+            assert await staging.append(token, 4, b"!") == 5
+    await staging.close()
+    kill(pid_of(redis))
+    time.sleep(1.2 * embedded.LOOK_SECONDS)
+    assert not ping(redis.url), "nobody keeps it any more"
+
+
 def test_a_server_whose_app_was_killed_is_adopted_and_ended(app: subprocess.Popen[bytes], data: Path) -> None:
     redis = EmbeddedRedis(data, maxmemory=MEMORY)
     server = pid_of(redis)
