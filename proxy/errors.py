@@ -3,6 +3,7 @@
 RouteError(ProgImageError)
 ├── NoSuchAddress         no route has this path
 ├── MethodNotAllowed      the path has other methods: allowed
+├── SlowBody              the body of the request comes too slowly: received
 ├── UriTooLong            path and query are longer than we read: maximum
 ├── Stopping              the server ends before the request did
 └── InternalError         a bug of ours
@@ -49,6 +50,10 @@ class NoSuchAddress(RouteError):
 
 class MethodNotAllowed(RouteError):
     slug = "method-not-allowed"
+
+
+class SlowBody(RouteError):
+    slug = "slow-body"
 
 
 class UriTooLong(RouteError):
@@ -113,6 +118,11 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
     requests.SourceMissing: Answer(status=404, title="No such source", meaning="The host of `url` says that there is no such picture."),
     MethodNotAllowed: Answer(
         status=405, title="Method not allowed", meaning="The header `Allow` and `allowed` list what this address takes."
+    ),
+    SlowBody: Answer(
+        status=408,
+        title="Body too slow",
+        meaning="After fifteen seconds of silence, or of less than a kilobyte a second, nobody waits for the rest: send it again.",
     ),
     requests.UncommittableImage: Answer(
         status=409,
@@ -257,6 +267,8 @@ def _headers(known: ProgImageError, answer: Answer) -> dict[str, str]:
         headers["retry-after"] = str(random.randint(*answer.retry))
     if isinstance(known, Unsatisfiable):
         headers["content-range"] = f"bytes */{known.facts['length']}"
+    if isinstance(known, SlowBody):
+        headers["connection"] = "close"
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = str(known.facts["allowed"])
     return headers

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from proxy import errors, metrics
+from proxy.arriving import Arriving
 from proxy.errors import Stopping, UriTooLong
 from proxy.logs import redacted, request_id
-from services.errors import BodyTooLarge
 from transforms import deadline
 
 log = structlog.get_logger(__name__)
@@ -97,7 +97,7 @@ class Edge:
         scope = exchange.scope
         try:
             _check_uri(scope)
-            await self._app(scope, receive if scope["method"] in NO_BODY else self._limited(scope, receive), send)
+            await self._app(scope, receive if scope["method"] in NO_BODY else self._body(scope, receive), send)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:
@@ -112,24 +112,16 @@ class Edge:
                 response = errors.response_to(error, Headers(scope=scope).get("accept"))
                 await response(scope, receive, send)
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """The body, as long as it is not larger than all uploads may be together; BodyTooLarge then, or at once when it says so itself."""
-        maximum, seen = self._max_body, 0
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and announced.isascii() and int(announced[:20]) > maximum:
-            raise _too_large(maximum)
+    def _body(self, scope: Scope, receive: Receive) -> Receive:
+        arriving = Arriving(scope, receive, maximum=self._max_body)
 
-        async def receive_counted() -> Message:
-            nonlocal seen
-            message = await receive()
+        async def receive_in_time() -> Message:
+            message = await arriving()
             # Whoever sends on a slow line is not late: the time is for what comes after.
             deadline.start(self._deadline)
-            seen += len(message.get("body", b""))
-            if seen > maximum:
-                raise _too_large(maximum)
             return message
 
-        return receive_counted
+        return receive_in_time
 
 
 def _request_id(scope: Scope) -> bytes:
@@ -149,7 +141,3 @@ def _check_uri(scope: Scope) -> None:
     maximum = MAX_URI_WITH_URL if b"&url=" in b"&" + query else MAX_URI
     if length > maximum:
         raise UriTooLong(f"Path and query are {length} bytes long; at most {maximum} are read.", maximum=maximum)
-
-
-def _too_large(maximum: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request is larger than {maximum} bytes.", limit="bytes", maximum=maximum)

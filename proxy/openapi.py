@@ -9,7 +9,17 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from proxy.endpoint import Content, Endpoint, Parameter
-from proxy.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, NoSuchAddress, Problem, UriTooLong, answer_to, problem_type
+from proxy.errors import (
+    PROBLEM_JSON,
+    InternalError,
+    MethodNotAllowed,
+    NoSuchAddress,
+    Problem,
+    SlowBody,
+    UriTooLong,
+    answer_to,
+    problem_type,
+)
 from transforms.errors import ProgImageError
 
 Json: TypeAlias = dict[str, Any]
@@ -119,7 +129,8 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Json:
         responses[str(status)] = {"description": reply.description, "headers": _shared_headers(*ALWAYS) | own}
         if reply.content:
             responses[str(status)]["content"] = _content(reply.content, "serialization", schemas)
-    kinds = (*endpoint.errors, *(kind for kind in EVERYWHERE if kind not in endpoint.errors))
+    everywhere = (*EVERYWHERE, SlowBody) if endpoint.body else EVERYWHERE
+    kinds = (*endpoint.errors, *(kind for kind in everywhere if kind not in endpoint.errors))
     for status in sorted({answer_to(kind).status for kind in kinds}):
         same = [kind for kind in kinds if answer_to(kind).status == status]
         responses[str(status)] = _problem_response(status, same, schemas)
