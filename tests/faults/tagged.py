@@ -1,7 +1,7 @@
 """Pictures whose colours spell a number, so that a wrong, mixed-up or truncated answer is seen in every format.
 
 The upper quarters hold the number in three channels each, of eight levels; the lower ones hold what is missing to seven, as a check.
-In thumbnails of less than 48 pixels the colours of the quarters run into each other.
+In thumbnails of less than 64 pixels the colours of the quarters run into each other.
 """
 
 from dataclasses import dataclass
