@@ -83,8 +83,9 @@ async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resol
     if not known.staged and (variant := await _stored(services, resolved, key)):
         built = Built(variant=variant, how="hit")
     else:
-        services.pool.check_room()
-        built = await (make() if known.staged else once(services, key, look, make))
+        # Whoever is turned away learns it before a lease is taken or an original fetched.
+        with services.pool.promise():
+            built = await (make() if known.staged else once(services, key, look, make))
     services.memory.remember(key, built.variant)
     return built
 

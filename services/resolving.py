@@ -63,13 +63,13 @@ async def _measured(services: Services, known: KnownImage, pending: Plan) -> Box
 async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str) -> Box:
     if not known.staged and (stored := await _stored_box(services, key)) is not None:
         return stored
-    services.pool.check_room()
-    async with (
-        original_path(services, known) as path,
-        other_images(services, plan) as images,
-        quarantined(services, known.sha256, key, plan),
-    ):
-        box = await services.pool.run(measure, plan, path, known.facts, services.limits, images)
+    with services.pool.promise():
+        async with (
+            original_path(services, known) as path,
+            other_images(services, plan) as images,
+            quarantined(services, known.sha256, key, plan),
+        ):
+            box = await services.pool.run(measure, plan, path, known.facts, services.limits, images)
     if not known.staged:
         await put_once(services, key, json.dumps(box).encode())
     return box

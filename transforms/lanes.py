@@ -5,6 +5,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import Enum
 from math import inf
 
@@ -12,6 +14,8 @@ from transforms.errors import PoolBusy
 
 # What the last call weighs in the mean time of a call.
 NEWEST = 0.1
+# Of the time that one may wait: as much may be foreseen. The rest is for what was foreseen wrongly, so that few wait in vain.
+FORESEEN = 0.75
 # Seconds without anybody being turned away after which there is room again.
 LULL = 1.0
 
@@ -36,6 +40,18 @@ class Ticket(Future[None]):
         self.began = inf
 
 
+@dataclass(eq=False, kw_only=True)
+class Place:
+    """Promised to a call that is on its way to the gate."""
+
+    lane: Lane
+    used: bool = False
+
+
+# Of the call that this task is about to make.
+promised: ContextVar[Place | None] = ContextVar("promised", default=None)
+
+
 class Gate:
     """`slots`, and before them an orderly queue of at most `queue`, and of nobody who would have to wait longer than `wait` seconds.
 
@@ -46,6 +62,7 @@ class Gate:
         self.running = 0
         self._slots, self._queue, self._wait, self._clock = slots, queue, wait, clock
         self._lines: dict[Lane, deque[Ticket]] = {lane: deque() for lane in Lane}
+        self._coming = dict.fromkeys(Lane, 0)
         self._turn = Lane.COLD
         self._mean = 0.0
         self._moved = clock()
@@ -70,14 +87,28 @@ class Gate:
 
     def expected(self, lane: Lane) -> float:
         """Seconds until a newcomer would have a slot, as things went lately. A slot that is overdue is taken to need as long again."""
-        return abs(self._overdue()) + self._ahead(lane) * self._pace if self.full else 0.0
+        ahead = self._ahead(lane)
+        if self.full:
+            return abs(self._overdue()) + ahead * self._pace
+        return max(0, ahead + 1 - self._free) * self._pace
 
     def check(self, lane: Lane) -> None:
         """PoolBusy when a newcomer would have to wait too long; background work may wait."""
-        if self.full and self.waiting >= self._queue:
+        if self.waiting + sum(self._coming.values()) >= self._queue + self._free:
             raise self.turned_away("Too many pictures wait for a worker: try again soon.")
-        if lane is not Lane.BACKGROUND and self.expected(lane) > self._wait:
+        if lane is not Lane.BACKGROUND and self.expected(lane) > FORESEEN * self._wait:
             raise self.turned_away("The pictures that wait already take too long: try again soon.")
+
+    def promise(self, lane: Lane) -> Place:
+        """A place for one call; PoolBusy. Whoever has it must give it back, whether it was used or not."""
+        with self._changed:
+            self.check(lane)
+            self._coming[lane] += 1
+        return Place(lane=lane)
+
+    def give_back(self, place: Place) -> None:
+        with self._changed:
+            self._use(place)
 
     def turned_away(self, sentence: str) -> PoolBusy:
         """The error for somebody, who is counted."""
@@ -93,10 +124,11 @@ class Gate:
             self._changed.wait_for(lambda: not self.running and not self.waiting, seconds)
 
     def enter(self, lane: Lane) -> Ticket:
-        """A place in line; PoolBusy."""
-        ticket = Ticket(lane)
+        """A place in line; PoolBusy unless this task was promised one."""
+        ticket, place = Ticket(lane), promised.get()
         with self._changed:
-            self.check(lane)
+            if place is None or not self._use(place):
+                self.check(lane)
             if self.full:
                 self._lines[lane].append(ticket)
             else:
@@ -119,6 +151,13 @@ class Gate:
                 self.running -= 1
                 self._changed.notify_all()
 
+    def _use(self, place: Place) -> bool:
+        """Whether it was still there to be used."""
+        if fresh := not place.used:
+            place.used = True
+            self._coming[place.lane] -= 1
+        return fresh
+
     def _admit(self, ticket: Ticket) -> None:
         ticket.began = self._moved = self._clock()
         ticket.set_result(None)
@@ -133,6 +172,10 @@ class Gate:
         return None
 
     @property
+    def _free(self) -> int:
+        return self._slots - self.running
+
+    @property
     def _pace(self) -> float:
         """Seconds from one slot that comes free to the next one."""
         return self._mean / self._slots
@@ -142,11 +185,11 @@ class Gate:
         return self._clock() - self._moved - self._pace
 
     def _ahead(self, lane: Lane) -> int:
-        """How many of those who wait would come before a newcomer."""
+        """How many of those who wait or were promised a place would come before a newcomer."""
+        counts = {each: len(line) + self._coming[each] for each, line in self._lines.items()}
         if lane is Lane.BACKGROUND:
-            return self.waiting
-        own, other = len(self._lines[lane]), len(self._lines[OTHER[lane]])
-        return own + min(other, own + 1)
+            return sum(counts.values())
+        return counts[lane] + min(counts[OTHER[lane]], counts[lane] + 1)
 
     def _learn(self, seconds: float) -> None:
         self._mean += (seconds - self._mean) * (NEWEST if self._mean else 1)

@@ -10,10 +10,10 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
-from transforms.lanes import Gate, Lane
+from transforms.lanes import Gate, Lane, promised
 from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
@@ -99,6 +99,17 @@ class RenderPool:
     def check_room(self, lane: Lane = Lane.COLD) -> None:
         """PoolBusy when `run` would turn a call away now: for somebody about to do what is needed for this call only."""
         self._gate.check(lane)
+
+    @contextmanager
+    def promise(self, lane: Lane = Lane.COLD) -> Iterator[None]:
+        """Around what is done for the sake of one call of `run`, and that call: PoolBusy now, for it is not turned away later."""
+        place = self._gate.promise(lane)
+        token = promised.set(place)
+        try:
+            yield
+        finally:
+            promised.reset(token)
+            self._gate.give_back(place)
 
     async def run(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None, lane: Lane = Lane.COLD) -> T:
         """What `function(*args)` returns or raises in a child; everything must pickle, and pictures go by path.
