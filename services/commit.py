@@ -144,8 +144,7 @@ async def _transfer(services: Services, image: ImageRecord) -> None:
     if data is None:
         return
     known = KnownImage.from_record(image)
-    await services.store.put(image.place, data, sha256=image.sha256, metadata=_metadata(known))
-    await services.store.verify(image.place, size=image.bytes, sha256=image.sha256)
+    await _put_original(services, known, image.place, data)
     await put_facts(services, known)
 
 
@@ -160,6 +159,21 @@ async def _is_there(services: Services, image: ImageRecord) -> bool:
     except StorageUnavailable:
         log.warning("original_not_looked_for", place=image.place)
     return True
+
+
+async def _put_original(services: Services, known: KnownImage, place: str, data: bytes) -> None:
+    """Put it and prove it. What an earlier put left damaged, or was said to have stored and did not, is put once more."""
+    failure: StorageError | None = None
+    for again in (False, True):
+        try:
+            await services.store.put(place, data, sha256=known.sha256, metadata=_metadata(known), replace=again)
+            await services.store.verify(place, size=known.bytes, sha256=known.sha256)
+        except (DigestConflict, NotStored) as error:
+            log.exception("original_not_as_sent", place=place)
+            failure = error
+        else:
+            return
+    raise StorageUnavailable("The object store does not keep what it is given.") from failure
 
 
 async def _staged_bytes(services: Services, image_id: str) -> bytes | None:

@@ -93,12 +93,13 @@ class ObjectStore(Protocol):
         """Make the bucket or the folder where there is none yet."""
 
     async def put(
-        self, key: str, source: bytes | Path, *, sha256: str, metadata: Mapping[str, str] = ..., durable: bool = True
+        self, key: str, source: bytes | Path, *, sha256: str, metadata: Mapping[str, str] = ..., durable: bool = True, replace: bool = False
     ) -> StoredObject:
         """Create the object; the bytes must have this hex SHA-256.
 
         Taken by the same bytes: fine, `created` is false. Taken by others: DigestConflict. `durable` says that the bytes must
-        survive a loss of power before this returns (originals); renditions can be made again and may skip that cost.
+        survive a loss of power before this returns (originals); renditions can be made again and may skip that cost. `replace` says
+        that other bytes there can only be damaged ones, since the key follows from the bytes: they are replaced in one step.
         """
 
     async def get(self, key: str) -> bytes:

@@ -49,8 +49,9 @@ class LocalStore:
         sha256: str,
         metadata: Mapping[str, str] | None = None,
         durable: bool = True,
+        replace: bool = False,
     ) -> StoredObject:
-        return await to_thread.run_sync(self._put, key, source, sha256, durable)
+        return await to_thread.run_sync(self._put, key, source, sha256, durable, replace)
 
     async def get(self, key: str) -> bytes:
         with _reading(key):
@@ -101,7 +102,7 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
-    def _put(self, key: str, source: bytes | Path, sha256: str, durable: bool) -> StoredObject:
+    def _put(self, key: str, source: bytes | Path, sha256: str, durable: bool, replace: bool) -> StoredObject:
         path = self._path(key)
         with _writing(), self._temporary_file() as (temporary, file):
             size, digest = _copy(source, file)
@@ -112,7 +113,9 @@ class LocalStore:
             os.fdatasync(file.fileno())
             created = _link(temporary, path)
             if not created and (path.stat().st_size != size or sha256_of(path) != sha256):
-                raise conflict(key, "Other bytes are stored in this place already.")
+                if not replace:
+                    raise conflict(key, "Other bytes are stored in this place already.")
+                temporary.replace(path)
             if durable:
                 self._sync(path, file_too=not created)
         return StoredObject(key=key, size=size, created=created)

@@ -73,8 +73,9 @@ class S3Store:
         sha256: str,
         metadata: Mapping[str, str] | None = None,
         durable: bool = True,
+        replace: bool = False,
     ) -> StoredObject:
-        return await self._calls.run(self._put, check_key(key), source, sha256, {**(metadata or {}), "sha256": sha256})
+        return await self._calls.run(self._put, check_key(key), source, sha256, {**(metadata or {}), "sha256": sha256}, replace)
 
     async def get(self, key: str) -> bytes:
         data = BytesIO()
@@ -130,15 +131,15 @@ class S3Store:
         self._calls.close()
         self._client.close()
 
-    def _put(self, key: str, source: bytes | Path, sha256: str, metadata: Mapping[str, str]) -> StoredObject:
+    def _put(self, key: str, source: bytes | Path, sha256: str, metadata: Mapping[str, str], replace: bool) -> StoredObject:
         if sha256_of(source) != sha256:
             raise conflict(key, "The bytes are not those of the digest that came with them.")
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         for _ in range(PUT_TRIES):
             # The HEAD comes first because there are servers that overlook If-None-Match without a word.
-            if self._taken(key, size, sha256):
+            if not replace and self._taken(key, size, sha256):
                 return StoredObject(key=key, size=size)
-            if self._create(key, source, sha256, metadata):
+            if self._create(key, source, sha256, metadata, conditional=self._conditional and not replace):
                 return StoredObject(key=key, size=size, created=True)
             time.sleep(PUT_PAUSE)
         raise StorageUnavailable("Others write to this place in the store at this moment.")
@@ -153,7 +154,7 @@ class S3Store:
             raise conflict(key, "Other bytes are stored in this place already.")
         return True
 
-    def _create(self, key: str, source: bytes | Path, sha256: str, metadata: Mapping[str, str]) -> bool:
+    def _create(self, key: str, source: bytes | Path, sha256: str, metadata: Mapping[str, str], *, conditional: bool) -> bool:
         """Put if absent; False when somebody was faster, or when the server has to be asked in another way."""
         request: PutObjectRequestTypeDef = {
             "Bucket": self._bucket,
@@ -162,13 +163,13 @@ class S3Store:
             "ContentType": _media_type(key),
             "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode(),
         }
-        if self._conditional:
+        if conditional:
             request["IfNoneMatch"] = "*"
         with translated(key):
             try:
                 self._send(request, source)
             except ClientError as error:
-                if status(error) == 501 and self._conditional:
+                if status(error) == 501 and conditional:
                     self._conditional = False
                 elif status(error) not in {409, 412}:
                     raise
