@@ -1,6 +1,7 @@
 """The collaborators of every use case, made once in proxy/wiring.py."""
 
 from asyncio import Lock
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,7 +28,7 @@ class Services:
 
     `presets` are the plans that have a name. `variants_per_image` is the most that untrusted callers may have made; 0 for any number.
     `remote_ttl` is how long a remote picture outlives the last look at its source. `facts` is held while facts of a stored image are
-    written anew.
+    written anew, and `building` counts, by image, the variants that untrusted callers are having made here.
     """
 
     store: ObjectStore
@@ -51,3 +52,4 @@ class Services:
     boxes: Flights[Box] = field(default_factory=Flights)
     remotes: Flights[Sought] = field(default_factory=Flights)
     facts: Lock = field(default_factory=Lock)
+    building: Counter[str] = field(default_factory=Counter)

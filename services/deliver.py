@@ -1,6 +1,8 @@
 """Deliver: the bytes of a variant, from memory, from the store or by building it now."""
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -76,9 +78,8 @@ async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resol
         return Built(variant=variant, how="coalesced", timings=(("wait", perf_counter() - began),)) if variant else None
 
     async def make() -> Built:
-        if limited:
-            await check_room(services, known)
-        return await _build(services, known, resolved, key, began)
+        async with _room(services, known, limited):
+            return await _build(services, known, resolved, key, began)
 
     if not known.staged and (variant := await _stored(services, resolved, key)):
         built = Built(variant=variant, how="hit")
@@ -90,9 +91,26 @@ async def _fetch_or_build(services: Services, known: KnownImage, resolved: Resol
     return built
 
 
+@asynccontextmanager
+async def _room(services: Services, known: KnownImage, limited: bool) -> AsyncIterator[None]:
+    """TooManyVariants; else a place among the variants of the image, until the catalog counts it. Other processes do not see it before."""
+    if limited:
+        await check_room(services, known)
+    services.building[known.id] += limited
+    try:
+        yield
+    finally:
+        services.building[known.id] -= limited
+        if not services.building[known.id]:
+            del services.building[known.id]
+
+
 async def check_room(services: Services, known: KnownImage) -> None:
     """TooManyVariants."""
-    if await services.catalog.count_variants(known.id) >= services.variants_per_image:
+    begun = services.building[known.id]
+    counted = await services.catalog.count_variants(known.id)
+    # What was under way before may be recorded since, and what began since is not.
+    if counted + max(begun, services.building[known.id]) >= services.variants_per_image:
         raise TooManyVariants(
             "This image has as many variants as it may have: ask for one that it has, or sign the URL.", maximum=services.variants_per_image
         )

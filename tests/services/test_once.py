@@ -164,6 +164,16 @@ async def test_an_image_that_has_its_variants_gets_no_more_for_callers_who_are_n
     assert (await variant(one, await staged(one), "w67", trusted=False)).how == "miss"
 
 
+async def test_many_at_once_are_no_way_around_the_limit(processes: Processes) -> None:
+    one, _ = processes
+    image_id = await stored(one)
+    asked = [variant(one, image_id, f"w{width}", trusted=False) for width in range(20, 26)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert 0 < sum(isinstance(answer, Delivery) for answer in answers) <= 2, answers
+    assert await one.catalog.count_variants(image_id) <= 2
+    assert not one.building
+
+
 async def test_a_refusal_is_not_shared_with_those_who_are_trusted(processes: Processes) -> None:
     one, _ = processes
     image_id = await stored(one)
