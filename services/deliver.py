@@ -13,11 +13,12 @@ from catalog.records import VariantRecord
 from services.container import Services
 from services.errors import TooManyVariants
 from services.ids import variant_key
+from services.makeable import whole
 from services.once import once
 from services.quarantine import quarantined
 from services.sources import source_of
 from services.values import Built, KnownImage, Timings, Variant
-from storage.base import DigestConflict, NotStored
+from storage.base import DigestConflict
 from transforms.engine import execute
 from transforms.plan import Resolved
 
@@ -117,10 +118,8 @@ async def check_room(services: Services, known: KnownImage) -> None:
 
 
 async def _stored(services: Services, resolved: Resolved, key: str) -> Variant | None:
-    try:
-        return _variant(await services.store.get(key), resolved)
-    except NotStored:
-        return None
+    data = await whole(services, key)
+    return None if data is None else _variant(data, resolved)
 
 
 def _variant(data: bytes, resolved: Resolved) -> Variant:

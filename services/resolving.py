@@ -4,11 +4,10 @@ import json
 
 from services.container import Services
 from services.ids import variants_prefix
-from services.makeable import put_once
+from services.makeable import put_once, whole
 from services.quarantine import quarantined
 from services.sources import original_path, other_images
 from services.values import KnownImage
-from storage.base import NotStored
 from transforms.engine import measure
 from transforms.geometry import Box
 from transforms.operations.gravity import CENTER
@@ -76,7 +75,5 @@ async def _find_box(services: Services, known: KnownImage, plan: Plan, key: str)
 
 
 async def _stored_box(services: Services, key: str) -> Box | None:
-    try:
-        return Box(*json.loads(await services.store.get(key)))
-    except NotStored:
-        return None
+    data = await whole(services, key)
+    return None if data is None else Box(*json.loads(data))
