@@ -50,6 +50,20 @@ def purge(_: argparse.Namespace) -> None:
     _say(f"purged {report.transferred} stored and {report.expired} expired uploads, {report.bytes} bytes")
 
 
+def reconcile(arguments: argparse.Namespace) -> None:
+    """compare catalog and store and mend what came apart; exit code 1 when an original is lost"""
+    settings = _settings()
+    import asyncio
+
+    from proxy.reconciling import run
+    from proxy.server import with_redis
+
+    with _one_line(), with_redis(settings) as complete:
+        report = asyncio.run(run(complete, from_store=arguments.from_store, dry_run=arguments.dry_run))
+    _say(report.as_json() if arguments.json else report.as_text())
+    sys.exit(FAILED if report.lost else 0)
+
+
 def doctor(_: argparse.Namespace) -> None:
     """check everything that ProgImage depends on; exit code 1 when something is wrong"""
     import asyncio
@@ -106,13 +120,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings are PROGIMAGE_* variables: see docs/settings.md.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (serve, worker, purge, doctor, sign, explain, openapi):
+    for command in (serve, worker, purge, reconcile, doctor, sign, explain, openapi):
         described = command.__doc__
         under = commands.add_parser(command.__name__, help=described, description=described)
         under.set_defaults(command=command)
         under.add_argument("--data", metavar="FOLDER", help="the data folder, instead of PROGIMAGE_DATA")
         if command is serve:
             _add_serve_options(under)
+        if command is reconcile:
+            _add_reconcile_options(under)
         if command is sign:
             _add_sign_options(under)
         if command is explain:
@@ -125,6 +141,12 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_whole(0, 65535), default=8080, help="the port (%(default)s); 0 takes one that is free")
     parser.add_argument("--uds", metavar="PATH", type=Path, help="listen on this Unix socket instead")
     parser.add_argument("--workers", metavar="N", type=_whole(1, 256), default=1, help="processes that answer requests (%(default)s)")
+
+
+def _add_reconcile_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing of it")
+    parser.add_argument("--from-store", action="store_true", help="give rows to the pictures in the store that the catalog does not know")
+    parser.add_argument("--json", action="store_true", help="for programs; names all that was found")
 
 
 def _add_sign_options(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,14 @@ own there, and `exposition` adds them up.
 """
 
 import os
+from collections.abc import Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.findings import KINDS, Kind
 from services.values import Timings
 from transforms.laps import STAGES
 
@@ -28,6 +30,7 @@ _waiting = Gauge("progimage_renders_waiting", "Renders that wait for a child.", 
 _running = Gauge("progimage_renders_running", "Renders that have a child.", multiprocess_mode="livesum")
 
 _redis_away = Gauge("progimage_redis_away", "1 while Redis does not answer this process, else 0.", multiprocess_mode="livemax")
+_found = Gauge("progimage_reconcile_found", "What came apart, by kind, at the daily comparison.", ("kind",), multiprocess_mode="mostrecent")
 
 # Looking a labelled series up takes longer than adding to it, and every request does.
 _series: dict[tuple[str, str, int], Histogram] = {}
@@ -71,6 +74,12 @@ def pool_state(*, waiting: int, running: int) -> None:
 
 def redis_state(*, away: bool) -> None:
     _redis_away.set(away)
+
+
+def reconciled(found: Mapping[Kind, int]) -> None:
+    """What a comparison of catalog and store has found of each kind."""
+    for kind in KINDS:
+        _found.labels(kind).set(found.get(kind, 0))
 
 
 def exposition() -> bytes:

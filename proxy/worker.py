@@ -12,6 +12,7 @@ from proxy.settings import Settings
 from proxy.wiring import blamed, build
 from services.broker import close_broker, make_broker
 from services.container import Services
+from services.daily import reconcile_daily
 from services.purge import purge
 from services.relay import relay_forever
 from services.tasks import register
@@ -60,11 +61,12 @@ async def work(settings: Settings) -> None:
         await services.pool.warm_up()
         runner = TaskRunner(settings, services)
         runner.start()
-        relaying = asyncio.create_task(relay_forever(services))
+        beside = [asyncio.create_task(work) for work in (relay_forever(services), reconcile_daily(services))]
         log.info("worker_ready", threads=settings.worker_threads)
         await stopped.wait()
         log.info("worker_drains")
-        await cancelled(relaying)
+        for task in beside:
+            await cancelled(task)
         await asyncio.to_thread(runner.stop)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -14,6 +14,7 @@ R = TypeVar("R")
 # orphan: objects of a picture that nobody was told is stored; unreferenced: a picture that nothing keeps;
 # cut-off: work that was decided and not done; leftover: what a crashed check of the store left.
 Kind = Literal["missing", "damaged", "unlisted", "facts", "orphan", "unreferenced", "cut-off", "leftover"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 LOST: frozenset[Kind] = frozenset({"missing", "damaged"})
 
 PAGE = 200

@@ -37,16 +37,14 @@ class Unknown:
 
 
 async def find_orphans(services: Services, before: datetime, looked: Looked, *, dry_run: bool) -> AsyncIterator[Finding]:
-    """What is found twice, and was not written since `before`; deleted, unless it may be somebody's picture."""
+    """What is found twice. It is deleted, unless it may be somebody's picture, or some of it was written since `before`."""
     unknown = await _first_look(services, looked)
     for image_id, originals in unknown.originals.items():
         objects = await _second_look(services, image_id, originals)
-        if not objects or any(found.modified is None or found.modified >= before for found in objects):
-            continue
         size = sum(found.size for found in objects)
         if _whole(image_id, objects):
             yield Finding(kind="unlisted", subject=image_id, bytes=size)
-        else:
+        elif objects and all(found.modified is not None and found.modified < before for found in objects):
             gone = not (dry_run or unknown.catalog_is_lost) and await _erase(services, image_id, objects)
             yield Finding(kind="orphan", subject=image_id, bytes=size, mended=gone)
     async for found in services.store.list(LEFTOVERS):
@@ -94,15 +92,14 @@ def _whole(image_id: str, objects: list[StoredObject]) -> bool:
 
 async def _second_look(services: Services, image_id: str, originals: list[str]) -> list[StoredObject]:
     """All objects of an image that has no row still."""
-    if await services.catalog.image(image_id):
-        return []
     objects = [found async for found in services.store.list(variants_prefix(image_id))]
     for key in (facts_key(image_id), *originals):
         try:
             objects.append(await services.store.head(key))
         except NotStored:
             continue
-    return objects
+    # Asked last: whatever lies there has had a row since before it was put there, or has none.
+    return [] if await services.catalog.image(image_id) else objects
 
 
 async def _erase(services: Services, image_id: str, objects: list[StoredObject]) -> bool:

@@ -64,6 +64,10 @@ class Leases:
             heart.cancel()
             await self._ask(_RELEASE, name, token)
 
+    async def turn(self, name: str, *, seconds: float) -> bool:
+        """Whether nobody has had this turn for so long; while Redis cannot be asked nobody has it."""
+        return bool(await self._ask(_TAKE, name, token_hex(8), round(seconds * 1000), 0))
+
     async def wait(self, name: str) -> None:
         """Until nobody alive holds it, or Redis cannot be asked; but never longer than a lease lives, or somebody waits."""
         ends, pause = monotonic() + min(self.seconds, deadline.left()), FIRST_POLL

@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from tests.deployments import PROGIMAGE, environment
 from tests.servers import free_port, running
 
-COMMANDS = ("serve", "worker", "purge", "doctor", "sign", "explain", "openapi")
+COMMANDS = ("serve", "worker", "purge", "reconcile", "doctor", "sign", "explain", "openapi")
 
 
 def run(*arguments: str, folder: Path, settings: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
