@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 PATIENCE = 0.25
 # A megabyte is longer on its way.
 PATIENCE_WITH_BYTES = 0.5
+# How a connection ends: uvloop says RuntimeError when it did so a moment ago.
+ENDED = (redis.ConnectionError, RuntimeError)
 # Where no request waits.
 CONNECT_SECONDS = 1
 ANSWER_SECONDS = 3
@@ -125,12 +127,12 @@ def _pool(url: str, seconds: float) -> redis.BlockingConnectionPool:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Redis's errors as ours: no memory left is StagingFull, anything else, StorageUnavailable."""
+    """Redis's errors as ours: no memory left is StagingFull, anything else StorageUnavailable."""
     try:
         yield
     except OutOfMemoryError as error:
         raise StagingFull("There is no room for more uploads at this moment.") from error
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, *ENDED) as error:
         raise StorageUnavailable("Redis cannot be reached, is too slow or refused.") from error
 
 

@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from redis.exceptions import ConnectionError as ConnectionEnded
-
 from storage import staging_scripts as scripts
 from storage.base import NotStored, OffsetMismatch, PurgeReport, StagedImage, StagingFull, StorageUnavailable
-from storage.redis_client import ANSWER_SECONDS, PATIENCE, PATIENCE_WITH_BYTES, ImpatientRedis
+from storage.redis_client import ANSWER_SECONDS, ENDED, PATIENCE, PATIENCE_WITH_BYTES, ImpatientRedis
 
 UNFINISHED = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -133,7 +131,7 @@ class RedisStaging:
         """The answers to questions that may be asked twice, when the connection ended before they came."""
         try:
             return await self._ask(*questions)
-        except ConnectionEnded:
+        except ENDED:
             return await self._ask(*questions)
 
     async def _ask(self, *questions: tuple[str | int, ...]) -> list[Any]:
