@@ -79,7 +79,7 @@ class Origins:
 
     @asynccontextmanager
     async def get(self, source: SourceUrl, *, signed: bool, known: Validators | None = None) -> AsyncIterator[Fetched]:
-        """SourceMissing, SourceUnavailable, SourceTooSlow, SourceBusy, OutOfTime; LimitExceeded when too much is read."""
+        """SourceMissing, SourceUnavailable, SourceTooSlow, SourceBusy, PoolBusy, OutOfTime; LimitExceeded when too much is read."""
         async with AsyncExitStack() as stack:
             answer = await self._follow(stack, source, signed=signed, known=known)
             yield await self._fetched(stack, answer, known)

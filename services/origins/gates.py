@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from services.errors import SourceBusy
 from services.origins.source_url import SourceUrl
 from services.origins.trouble import unavailable
 from transforms.breaker import Breaker
+from transforms.errors import PoolBusy
 
 AT_ONCE = 8
 # From all of them together: names below one domain are as many origins as its owner likes, and each fetch is an open file or two.
@@ -39,7 +39,8 @@ class Gates:
 
     @asynccontextmanager
     async def enter(self, source: SourceUrl) -> AsyncIterator[Breaker]:
-        """A place at the source's origin, and its breaker, to be told of the outcome. SourceUnavailable, SourceBusy."""
+        """A place at the source's origin, and its breaker, to be told of the outcome. SourceUnavailable; PoolBusy, which is ours: it is
+        remembered of no URL."""
         origin = (source.scheme, source.host, source.port)
         gate = self._used.get(origin) or self._idle.pop(origin, None) or Gate()
         self._used[origin] = gate
@@ -62,7 +63,7 @@ async def _place(places: Semaphore, whence: str) -> AsyncIterator[None]:
         async with asyncio.timeout(WAIT):
             await places.acquire()
     except TimeoutError:
-        raise SourceBusy(f"Many pictures are being fetched {whence} already: try again.") from None
+        raise PoolBusy(f"Many pictures are being fetched {whence} already: try again.") from None
     try:
         yield
     finally:

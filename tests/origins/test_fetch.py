@@ -15,7 +15,7 @@ from services.errors import SourceBusy, SourceMissing, SourceTooSlow, SourceUnav
 from services.origins.fetch import Origins, Validators
 from tests.origins.origin import Origin, Script, moved, origin, page
 from tests.servers import free_port
-from transforms.errors import LimitExceeded, ProgImageError
+from transforms.errors import LimitExceeded, PoolBusy, ProgImageError
 
 pytestmark = pytest.mark.anyio
 
@@ -271,7 +271,7 @@ async def test_a_host_is_asked_by_eight_at_a_time_and_others_wait_a_second(serve
     hosts = origins(served)
     answers = await asyncio.gather(*(fetch(hosts, served.url("/")) for _ in range(10)), return_exceptions=True)
     assert answers[:8] == [PICTURE] * 8
-    assert [type(answer) for answer in answers[8:]] == [SourceBusy] * 2
+    assert [type(answer) for answer in answers[8:]] == [PoolBusy] * 2
     seconds = 0.05
     assert await asyncio.gather(*(fetch(hosts, served.url("/")) for _ in range(40))) == [PICTURE] * 40
     assert most == 8

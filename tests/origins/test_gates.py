@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from services.errors import SourceBusy, SourceUnavailable
+from services.errors import SourceUnavailable
 from services.origins import gates
 from services.origins.gates import Gates
 from services.origins.source_url import parse
+from transforms.errors import PoolBusy
 
 
 @pytest.mark.anyio
@@ -16,7 +17,7 @@ async def test_many_origins_together_are_no_way_around_the_limit(monkeypatch: py
     monkeypatch.setattr(gates, "AT_ONCE_IN_ALL", 2)
     known = Gates()
     async with known.enter(parse("http://h1.example/")), known.enter(parse("http://h2.example/")):
-        with pytest.raises(SourceBusy):
+        with pytest.raises(PoolBusy):
             async with known.enter(parse("http://h3.example/")):
                 pass
     async with known.enter(parse("http://h3.example/")):
@@ -45,7 +46,7 @@ async def test_a_crowd_of_origins_makes_nobody_forget_who_is_being_fetched_from(
     for number in range(gates.REMEMBERED + 10):
         async with known.enter(parse(f"http://h{number}.example/")):
             pass
-    with pytest.raises(SourceBusy):
+    with pytest.raises(PoolBusy):
         async with known.enter(held):
             pass
     async with known.enter(parse("https://held.example/")), known.enter(down):
