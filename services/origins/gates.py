@@ -39,8 +39,10 @@ class Gates:
 
     @asynccontextmanager
     async def enter(self, source: SourceUrl) -> AsyncIterator[Breaker]:
-        """A place at the source's origin, and its breaker, to be told of the outcome. SourceUnavailable; PoolBusy, which is ours: it is
-        remembered of no URL."""
+        """A place at the source's origin, and its breaker, to be told of the outcome.
+
+        SourceUnavailable; PoolBusy when it is we who are busy, which is remembered of no URL.
+        """
         origin = (source.scheme, source.host, source.port)
         gate = self._used.get(origin) or self._idle.pop(origin, None) or Gate()
         self._used[origin] = gate
