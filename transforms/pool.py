@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
-from transforms.lanes import Gate, Lane, promised
+from transforms.lanes import Gate, Lane, Ticket, promised
 from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
@@ -128,8 +128,10 @@ class RenderPool:
             raise PoolBusy("The server is shutting down.")
         began = time.monotonic()
         ends = began + (self._deadline if deadline is None else deadline)
-        async with self._slot(lane, min(self._wait, ends - time.monotonic())):
+        async with self._slot(lane, min(self._wait, ends - time.monotonic())) as ticket:
             done = await self._render(function, args, ends)
+            # What a new child took to start says nothing about how long the next call will take.
+            ticket.began = done.began
         self.last_success = time.monotonic()
         return done.result, {QUEUE: done.began - began, **done.laps}
 
@@ -145,7 +147,7 @@ class RenderPool:
         await asyncio.to_thread(_end, self._pool)
 
     @asynccontextmanager
-    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[None]:
+    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[Ticket]:
         ticket = self._gate.enter(lane)
         try:
             try:
@@ -153,7 +155,7 @@ class RenderPool:
                     await asyncio.wait_for(asyncio.wrap_future(ticket), wait)
             except TimeoutError:
                 raise self._gate.turned_away("All workers are busy with other pictures: try again soon.") from None
-            yield
+            yield ticket
         finally:
             self._gate.leave(ticket)
 

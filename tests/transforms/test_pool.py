@@ -63,7 +63,7 @@ def set_mark(value: str) -> None:
 @pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[RenderPool]:
     """One pool for all tests that leave it as it was; most of their time would be the start of children."""
-    pool = RenderPool(workers=2, queue=2, wait=0.2, prepare=partial(set_mark, "prepared"))
+    pool = RenderPool(workers=2, queue=2, prepare=partial(set_mark, "prepared"))
     await pool.warm_up()
     yield pool
     await pool.close()
@@ -109,8 +109,9 @@ async def test_nothing_begins_after_its_deadline(pool: RenderPool, tmp_path: Pat
     assert not (tmp_path / "begun").exists()
 
 
-async def test_the_queue_has_an_end_and_waiting_has_a_limit(pool: RenderPool) -> None:
-    running = [asyncio.create_task(pool.run(time.sleep, 0.5)) for _ in range(2)]
+async def test_the_queue_has_an_end_and_waiting_has_a_limit() -> None:
+    pool = RenderPool(workers=2, queue=2, wait=0.4)
+    running = [asyncio.create_task(pool.run(time.sleep, 1.0)) for _ in range(2)]
     waiting = [asyncio.create_task(pool.run(abs, -1)) for _ in range(2)]
     await asyncio.sleep(0.05)
     assert (pool.running, pool.waiting) == (2, 2)
@@ -120,6 +121,7 @@ async def test_the_queue_has_an_end_and_waiting_has_a_limit(pool: RenderPool) ->
     assert [type(result) for result in results] == [PoolBusy, PoolBusy]
     await asyncio.gather(*running)
     assert (pool.running, pool.waiting) == (0, 0)
+    await pool.close()
 
 
 async def test_who_waits_is_served_when_a_slot_gets_free(pool: RenderPool) -> None:
