@@ -1,28 +1,25 @@
-"""`make soak`: what takes too long for the suite. Exits with 1 when a promise was broken, and says which.
-
-First thousands of mutated pictures: nothing but children may crash, and each crash is told. Then every hostile file of the corpus, refused
+"""Thousands of mutated pictures: nothing but children may crash, and each crash is told. Then every hostile file of the corpus, refused
 within 100 ms of CPU or stopped within the deadlines, while a normal picture beside it takes at most twice as long as when it is quiet.
 """
 
-import argparse
 import asyncio
-import sys
-import tempfile
 import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+from bench.soak.figures import Figure, at_most, say
 from tests.photos import photo
 from tests.pictures import CORPUS
 from tests.safety.judge import judged, made
 from tests.safety.mutations import LIMITS, fates
 from transforms.engine import prepare
-from transforms.errors import DecoderCrashed, ProgImageError, RenderTimeout
+from transforms.errors import DecoderCrashed, RenderTimeout
 from transforms.limits import Limits
 from transforms.pool import RenderPool
 
+COUNT = 10_000
 BATCH = 50
 # The wall, and what pebble needs to see that it was passed.
 WALL = 8.0 + 0.5
@@ -37,7 +34,7 @@ HOSTILE = ("bombs", "broken", "svg")
 async def mutate(count: int) -> list[str]:
     """The seeds at which something broke."""
     pool = RenderPool(workers=2, queue=count, wait=3600, soft=60, deadline=3600, prepare=partial(prepare, LIMITS.accepted))
-    fate, broken, began = Counter[str](), list[str](), time.monotonic()
+    fate, broken = Counter[str](), list[str]()
 
     async def run(seeds: range) -> None:
         try:
@@ -52,15 +49,15 @@ async def mutate(count: int) -> list[str]:
             broken.append(f"{error!r} {getattr(error, '__notes__', seeds)}")
         done = fate.total()
         if done % 1000 < len(seeds):
-            print(f"{done} of {count} mutated pictures in {time.monotonic() - began:.0f} s: {dict(fate)}", flush=True)
+            say(f"{done} of {count} mutated pictures: {dict(fate)}")
 
     await asyncio.gather(*(run(range(at, min(at + BATCH, count))) for at in range(0, count, BATCH)))
     await pool.close()
     return broken
 
 
-async def bomb(folder: Path) -> list[str]:
-    """The hostile files that kept less than was promised."""
+async def bomb(folder: Path) -> tuple[list[str], float]:
+    """The hostile files that kept less than was promised, and how many times as long a normal picture took beside them."""
     (normal := folder / "normal.jpg").write_bytes(photo(1200, 833))
     pool = RenderPool(workers=2, wait=60, prepare=partial(prepare, LIMITS_OF_USERS.accepted))
     await pool.warm_up()
@@ -70,9 +67,9 @@ async def bomb(folder: Path) -> list[str]:
     await renders(pool, normal, quiet)
     for path in (path for name in HOSTILE for path in sorted((CORPUS / name).glob("*"))):
         await renders(pool, normal, beside, busy := asyncio.create_task(hostile(pool, path, broken)))
-        print(f"{path.parent.name}/{path.name}: {busy.result()}", flush=True)
+        say(f"{path.parent.name}/{path.name}: {busy.result()}")
     await pool.close()
-    return [*broken, *slower(quiet, beside)]
+    return broken, median(beside) / median(quiet) if beside else 0.0
 
 
 async def renders(pool: RenderPool, normal: Path, seconds: list[float], busy: "asyncio.Task[str] | None" = None) -> None:
@@ -98,31 +95,14 @@ async def hostile(pool: RenderPool, path: Path, broken: list[str]) -> str:
     return how
 
 
-def slower(quiet: list[float], beside: list[float]) -> list[str]:
-    """How much longer a normal picture took beside the others, as a broken promise where that is too much."""
-    if not beside:
-        return []
-    ratio = median(beside) / median(quiet)
-    print(f"a normal picture took {median(quiet) * 1000:.0f} ms alone, and beside those {ratio:.2f} times as long ({len(beside)} renders)")
-    return [f"a normal picture took {ratio:.2f} times as long beside hostile ones"] if ratio > SLOWER else []
-
-
-async def soak(count: int) -> list[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        return [*await mutate(count), *await bomb(Path(folder))]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000, help="mutated pictures")
-    try:
-        broken = asyncio.run(soak(parser.parse_args().count))
-    except ProgImageError as error:
-        broken = [repr(error)]
-    for line in broken:
-        print("BROKEN", line)
-    sys.exit(bool(broken))
-
-
-if __name__ == "__main__":
-    main()
+async def soak(folder: Path, scale: float) -> list[Figure]:
+    count = int(COUNT * scale)
+    crashes = await mutate(count)
+    broken, slower = await bomb(folder)
+    for line in (*crashes, *broken):
+        say(f"BROKEN {line}")
+    return [
+        at_most(f"crashes of {count:,} mutated pictures", len(crashes), 0),
+        at_most("hostile files that cost more than was promised", len(broken), 0),
+        at_most("a normal picture beside hostile ones, times as long", slower, SLOWER),
+    ]

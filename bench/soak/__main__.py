@@ -1,0 +1,48 @@
+"""`make soak`: what takes too long for the suite, with figures beside their goals. Exits with 1 when one of them is missed."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from bench.soak import bombs, kills, memory, overload, restarts
+from bench.soak.figures import Figure, say, table
+
+Part = Callable[[Path, float], Coroutine[None, None, list[Figure]]]
+PARTS: dict[str, Part] = {
+    "overload": overload.soak,
+    "kills": kills.soak,
+    "restarts": restarts.soak,
+    "memory": memory.soak,
+    "bombs": bombs.soak,
+}
+SECONDS = 30
+# What the servers wrote stays there until the next time.
+BUILD = Path(__file__).parents[2] / "build" / "soak"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=tuple(PARTS), help="one part")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each step of the overload; all else in proportion")
+    options = parser.parse_args()
+    figures = list[Figure]()
+    for part in [options.only] if options.only else PARTS:
+        say(f"== {part}")
+        found = asyncio.run(PARTS[part](_empty(BUILD / part), options.seconds / SECONDS))
+        print(table(found), flush=True)
+        figures += found
+    print(f"\n{table(figures)}")
+    sys.exit(not all(figure.reached for figure in figures))
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

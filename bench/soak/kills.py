@@ -1,0 +1,112 @@
+"""Random SIGKILLs of app processes, workers and children under a mixed load: nothing wrong, nothing cut off, nothing lost."""
+
+import asyncio
+import hashlib
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from bench.clients import family
+from bench.soak import traffic
+from bench.soak.figures import Figure, at_most, say, told
+from bench.soak.site import Program, Site, running_site
+from tests.faults.generator import offered
+from tests.faults.report import Answer, Report, Request
+from tests.faults.tagged import tagged
+
+COUNT = 50_000
+# What one application of two cores manages beside the generator, with something in hand: this is not about overload.
+RATE = 100
+BATCH = 2000
+PICTURES = 24
+BODIES = 100
+READ_RATE = 50
+BETWEEN_KILLS = (0.5, 3.0)
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What became of all batches."""
+
+    killed: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    wrong: int = 0
+    created: list[Answer] = field(default_factory=list)
+
+    def add(self, report: Report) -> None:
+        self.statuses += report.statuses()
+        foreign = traffic.foreign_ids(report)
+        for line in (*(f"{answer.request.method} {answer.request.target}: {why}" for answer, why in report.wrong), *foreign):
+            say(f"WRONG {line}")
+        self.wrong += len(report.wrong) + len(foreign)
+        self.created += [answer for answer in report.answers if answer.status == 201 and not answer.failure]
+
+    def share(self, *statuses: str) -> float:
+        return 100 * sum(self.statuses[status] for status in statuses) / max(1, self.statuses.total())
+
+
+async def soak(folder: Path, scale: float) -> list[Figure]:
+    with running_site(folder, warm="w256.webp", renderers="1") as site:
+        pictures = await traffic.store(site.url, number=PICTURES, width=640, height=480)
+        bodies = [tagged(number, 320, 240) for number in range(BODIES)]
+        tally = Tally()
+        killer = asyncio.create_task(_kill(site, tally.killed))
+        await _load(site, traffic.mixed(pictures, bodies), int(COUNT * scale), tally)
+        killer.cancel()
+        await asyncio.to_thread(site.wait_ready)
+        return [*_figures(tally), *await _kept(site, tally.created)]
+
+
+async def _kill(site: Site, killed: Counter[str]) -> None:
+    """Now one, now another; never before the last one of its kind is back, or what is measured is an empty house."""
+    chance = random.Random(5)
+    while True:
+        await asyncio.sleep(chance.uniform(*BETWEEN_KILLS))
+        if not await asyncio.to_thread(lambda: site.ready):
+            continue
+        program = chance.choice(site.programs)
+        victim, name = _victim(program, chance)
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+            killed[name] += 1
+
+
+def _victim(program: Program, chance: random.Random) -> tuple[int, str]:
+    """The program or one of its children, and what to call it."""
+    children = sorted(family(program.pid) - {program.pid})
+    kind = program.name.rstrip("0123456789")
+    return (chance.choice(children), f"child of {kind}") if children and chance.random() < 0.5 else (program.pid, kind)
+
+
+async def _load(site: Site, requests: Iterator[Request], count: int, tally: Tally) -> None:
+    """One batch after the other, each judged while nothing is asked."""
+    for done in range(0, count, BATCH):
+        tally.add(await traffic.judge(await offered(site.url, islice(requests, min(BATCH, count - done)), rate=RATE)))
+        say(f"{tally.statuses.total():,} requests: {dict(tally.statuses)}, {tally.wrong} wrong; killed {dict(tally.killed)}")
+
+
+def _figures(tally: Tally) -> list[Figure]:
+    total, killed = tally.statuses.total(), tally.killed.total()
+    return [
+        at_most(f"wrong or truncated answers of {total:,} mixed ones, {killed} processes killed", tally.wrong, 0),
+        at_most("  answers of 500", tally.statuses["500"], 0),
+        at_most("  without any answer", sum(number for status, number in tally.statuses.items() if not status.isdigit()), 0),
+        told("  of 503, for their process was killed or none was there", tally.share("503"), "%"),
+    ]
+
+
+async def _kept(site: Site, created: list[Answer]) -> list[Figure]:
+    """Every picture that a 201 was given for, asked for again."""
+    sent = {traffic.id_of(answer.request.body): answer.request.body for answer in created}
+    requests = [Request(target=f"/img/{id}", kind=id) for id in sent]
+    load = await offered(site.url, requests, rate=READ_RATE)
+    lost = [answer for answer in load.answers if answer.digest != hashlib.sha1(sent[answer.request.kind], usedforsecurity=False).digest()]
+    for answer in lost:
+        say(f"LOST {answer.request.target}: {answer.failure or answer.status}, {answer.size} bytes")
+    return [at_most(f"  201s not readable byte for byte afterwards, of {len(sent):,}", len(lost), 0)]
