@@ -37,7 +37,7 @@ class FileResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first, end = self._part
-        async with self._file as path, await anyio.open_file(path, "rb") as file:
+        async with self._file as path, await _opened(path) as file:
             await file.seek(first)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             while first < end:
@@ -46,6 +46,13 @@ class FileResponse(Response):
                 if not chunk:
                     raise StorageUnavailable("The original is shorter than it was.")
                 await send({"type": "http.response.body", "body": chunk, "more_body": first < end})
+
+
+async def _opened(path: Path) -> anyio.AsyncFile[bytes]:
+    try:
+        return await anyio.open_file(path, "rb")
+    except OSError as error:
+        raise StorageUnavailable("The original cannot be read at the moment.") from error
 
 
 def unchanged(headers: Headers) -> Response:

@@ -9,7 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storage.base import StorageUnavailable
+from storage import proofs
+from storage.base import DigestConflict, StorageUnavailable
 from storage.local import LocalStore
 from storage.opening import open_store
 from storage.s3 import S3Store
@@ -29,6 +30,22 @@ async def test_what_a_crash_left_behind_is_no_object_and_goes_after_a_day(local_
     assert [found.key async for found in local_store.list("")] == ["a.jpg"]
     await local_store.check()
     assert [path.name for path in temporary.iterdir()] == ["today"]
+
+
+@pytest.mark.parametrize("proven", [True, False])
+async def test_what_the_disk_damaged_is_not_handed_out(local_store: LocalStore, tmp_path: Path, proven: bool) -> None:
+    await local_store.put("v/a.webp", DATA, sha256=SHA256)
+    if proven:
+        async with local_store.local("v/a.webp"):
+            """It was whole then."""
+    (tmp_path / "objects" / "v" / "a.webp").write_bytes(DATA[::-1])
+    if not proofs.remembered(tmp_path / "objects" / "v" / "a.webp"):
+        pytest.skip("this file system keeps no extended attributes")
+    with pytest.raises(DigestConflict):
+        await local_store.get("v/a.webp")
+    with pytest.raises(DigestConflict):
+        async with local_store.local("v/a.webp"):
+            pytest.fail("it is damaged")
 
 
 async def test_a_put_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -106,6 +106,25 @@ async def test_a_local_file_holds_the_object_while_it_is_needed(store: ObjectSto
     assert await store.get(KEY) == b"picture"
 
 
+async def test_a_file_is_handed_out_only_with_the_digest_that_is_asked_for(store: ObjectStore) -> None:
+    await put(store, KEY, b"picture")
+    for _ in range(2):
+        async with store.local(KEY, sha256=digest(b"picture")) as path:
+            assert path.read_bytes() == b"picture"
+        with pytest.raises(DigestConflict):
+            async with store.local(KEY, sha256=digest(b"another")):
+                pytest.fail("these are other bytes")
+
+
+@pytest.mark.parametrize("damaged", [b"pictura", b"pic"])
+async def test_damaged_bytes_are_replaced_by_whom_the_key_follows_from(store: ObjectStore, damaged: bytes) -> None:
+    await put(store, KEY, damaged)
+    await store.put(KEY, b"picture", sha256=digest(b"picture"), replace=True)
+    await store.verify(KEY, size=7, sha256=digest(b"picture"))
+    assert await store.get(KEY) == b"picture"
+    await store.put(KEY, b"picture", sha256=digest(b"picture"), replace=True)
+
+
 @pytest.mark.parametrize(("size", "sha256"), [(4, digest(b"good")), (3, digest(b"bad")), (3, digest(b""))])
 async def test_verify_refuses_other_bytes(store: ObjectStore, size: int, sha256: str) -> None:
     await put(store, KEY, b"top")
