@@ -29,12 +29,12 @@ def one(target: str) -> Request:
     return Request(target=target, number=1, width=64)
 
 
-@pytest.mark.parametrize("number", [0, 1, 12_345, CAPACITY - 1])
+@pytest.mark.parametrize("number", [12_345, CAPACITY - 1])
 @pytest.mark.parametrize(
     ("suffix", "options"), [(".jpg", {"Q": 75}), (".webp", {"Q": 75}), (".avif", {"effort": 0}), (".png", {}), (".gif", {})]
 )
 def test_a_thumbnail_spells_the_number(number: int, suffix: str, options: dict[str, object]) -> None:
-    for width in (64, 65, 200):
+    for width in (64, 201):
         small = pyvips.Image.thumbnail_buffer(tagged(number), width)
         assert read_tag(encoded(small, suffix, **options)) == Tag(number=number, width=width, height=small.height)
 
