@@ -18,9 +18,9 @@ class Quarantine:
         try:
             async with self._client.asking():
                 values = await self._client.mget([self._prefix + name for name in names])
+                return {name for name, value in zip(names, values, strict=True) if value is not None}
         except StorageError:
             return set()
-        return {name for name, value in zip(names, values, strict=True) if value is not None}
 
     async def note(self, name: str, time: timedelta) -> None:
         """Remember the name for so long."""

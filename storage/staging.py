@@ -9,7 +9,7 @@ from typing import Any
 
 from storage import staging_scripts as scripts
 from storage.base import NotStored, OffsetMismatch, PurgeReport, StagedImage, StagingFull, StorageUnavailable
-from storage.redis_client import ANSWER_SECONDS, ENDED, PATIENCE, PATIENCE_WITH_BYTES, ImpatientRedis
+from storage.redis_client import ANSWER_SECONDS, ENDED, PATIENCE_WITH_BYTES, ImpatientRedis
 
 UNFINISHED = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -40,11 +40,13 @@ class RedisStaging:
 
     async def create(self) -> str:
         token = token_hex(16)
-        await self._call(scripts.CREATE, token, self._unfinished)
+        async with self._client.asking():
+            await self._run(scripts.CREATE, token, self._unfinished)
         return token
 
     async def append(self, upload: str, offset: int, chunk: bytes) -> int:
-        what, end = await self._call(scripts.APPEND, upload, offset, chunk, self._budget, self._unfinished, seconds=PATIENCE_WITH_BYTES)
+        async with self._client.asking(PATIENCE_WITH_BYTES):
+            what, end = await self._run(scripts.APPEND, upload, offset, chunk, self._budget, self._unfinished)
         if what == b"missing":
             raise _no_upload()
         if what == b"offset":
@@ -57,10 +59,12 @@ class RedisStaging:
 
     async def finish(self, upload: str, image_id: str, *, sha256: str, facts: Mapping[str, Any]) -> StagedImage:
         text = json.dumps(dict(facts))
-        size, expires = await self._call(scripts.FINISH, upload, image_id, sha256, text, self._ttl, _milliseconds(REMEMBERED))
+        async with self._client.asking():
+            size, expires = await self._run(scripts.FINISH, upload, image_id, sha256, text, self._ttl, _milliseconds(REMEMBERED))
+            expires_at = _time(int(expires))
         if size < 0:
             raise _no_upload()
-        return StagedImage(image_id=image_id, bytes=size, sha256=sha256, expires_at=_time(expires), facts=json.loads(text))
+        return StagedImage(image_id=image_id, bytes=int(size), sha256=sha256, expires_at=expires_at, facts=json.loads(text))
 
     # The pairs of questions below are no transactions: Redis refuses those when its memory is used up, even to read.
     # They need none, since an id names its bytes.
@@ -91,10 +95,12 @@ class RedisStaging:
         return bool(remembered and not there)
 
     async def drop(self, name: str) -> bool:
-        return bool(await self._call(scripts.DROP, name))
+        async with self._client.asking():
+            return bool(await self._run(scripts.DROP, name))
 
     async def mark_transferred(self, image_id: str) -> None:
-        await self._call(scripts.MARK, image_id)
+        async with self._client.asking():
+            await self._run(scripts.MARK, image_id)
 
     async def purge(self) -> PurgeReport:
         expired, freed = await self._release()
@@ -102,7 +108,8 @@ class RedisStaging:
         async with self._client.asking(ANSWER_SECONDS):
             names = [name async for name, _ in self._client.hscan_iter(self._prefix + "sizes") if name != b"total"]
         for batch in _batches(names):
-            moved, lost, size = await self._call(scripts.PURGE, *batch, seconds=ANSWER_SECONDS)
+            async with self._client.asking(ANSWER_SECONDS):
+                moved, lost, size = await self._run(scripts.PURGE, *batch)
             transferred, expired, freed = transferred + moved, expired + lost, freed + size
         return PurgeReport(transferred=transferred, expired=expired, bytes=freed)
 
@@ -118,14 +125,14 @@ class RedisStaging:
     async def _release(self) -> tuple[int, int]:
         number = size = 0
         while True:
-            more, freed = await self._call(scripts.RELEASE, seconds=ANSWER_SECONDS)
+            async with self._client.asking(ANSWER_SECONDS):
+                more, freed = await self._run(scripts.RELEASE)
             if not more:
                 return number, size
             number, size = number + more, size + freed
 
-    async def _call(self, script: str, *arguments: str | bytes | int, seconds: float = PATIENCE) -> Any:
-        async with self._client.asking(seconds):
-            return await self._scripts[script](keys=[self._prefix], args=arguments)
+    async def _run(self, script: str, *arguments: str | bytes | int) -> Any:
+        return await self._scripts[script](keys=[self._prefix], args=arguments)
 
     async def _answers(self, *questions: tuple[str | int, ...]) -> list[Any]:
         """The answers to questions that may be asked twice, when the connection ended before they came."""

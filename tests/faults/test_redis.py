@@ -212,6 +212,7 @@ def test_when_redis_lost_all_that_it_held_stored_pictures_are_there_and_uploads_
     assert town.can_upload()
 
 
+@pytest.mark.soak
 def test_a_redis_that_evicts_is_refused_at_the_start(town: Town, tmp_path: Path) -> None:
     town.client.config_set("maxmemory-policy", "allkeys-lru")
     try:
