@@ -108,7 +108,8 @@ class Report:
 
     def goodput(self, kind: str | None = None, within: float = SOON) -> float:
         """Good answers per second of the load."""
-        return len(self.good(kind, within)) / max(self.load.offered_seconds, 1e-9)
+        # The last request has a turn of its own.
+        return len(self.good(kind, within)) / max(self.load.offered_seconds, len(self.answers) / self.load.rate)
 
     def latency(self, which: Callable[[Answer], bool]) -> Percentiles:
         return percentiles(each.seconds for each in self.answers if which(each))
