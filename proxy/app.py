@@ -48,9 +48,9 @@ def create_app(settings: Settings) -> ASGIApp:
     lines = logs.late(sys.stderr)
     logs.configure(settings, lines)
 
+    lifecycle = Lifecycle()
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[State]:
-        lifecycle = Lifecycle()
         signer = Signer(keys=settings.signing_keys, required=settings.signatures)
         admission = Admission(signer=signer, ladder=Ladder(mode=settings.width_ladder, widths=settings.widths))
         presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings), signer=signer)
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> ASGIApp:
             yield {"shell": Shell(services=services, settings=settings, admission=admission, presenter=presenter, lifecycle=lifecycle)}
 
     router = Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False)
-    return Edge(router, max_body=settings.max_body, deadline=settings.request_deadline)
+    return Edge(router, max_body=settings.max_body, deadline=settings.request_deadline, draining=lambda: lifecycle.draining)
 
 
 @asynccontextmanager

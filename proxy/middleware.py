@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import MutableSequence
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -38,10 +38,11 @@ SAFE_HEADERS = (
 
 @dataclass(kw_only=True)
 class _Exchange:
-    """One request on its way: what the line in the log will say."""
+    """One request on its way: what the line in the log will say. It may be the `last` one of its connection."""
 
     scope: Scope
     id: bytes
+    last: bool
     began: float = field(default_factory=time.perf_counter)
     status: int = 0
 
@@ -52,6 +53,8 @@ class _Exchange:
         given = {name for name, _ in headers}
         headers.append((b"x-request-id", self.id))
         headers.extend(header for header in SAFE_HEADERS if header[0] not in given)
+        if self.last:
+            headers.append((b"connection", b"close"))
 
     def record(self, access: FilteringBoundLogger) -> None:
         """The line in the log and the numbers. Paths are logged as they came, percent-encoded, so that none can begin a line of its own."""
@@ -66,8 +69,9 @@ class _Exchange:
 class Edge:
     """Request id, deadline, limits on URI and body, headers that make answers safe, problems for errors, a line in the log, metrics."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int, deadline: float) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, max_body: int, deadline: float, draining: Callable[[], bool] = lambda: False) -> None:
+        """A process that is `draining` ends its connections with their answers: one that ends idle might swallow a request."""
+        self._app, self._draining = app, draining
         self._max_body, self._deadline = max_body, deadline
         # Bound now, after logging was configured: binding takes a third of the time of a line.
         self._access: FilteringBoundLogger = structlog.get_logger("progimage.access").bind()
@@ -78,7 +82,7 @@ class Edge:
             return
         # Without an application in the scope the router would answer 404 and 405 by itself, not raise them.
         scope.setdefault("app", self)
-        exchange = _Exchange(scope=scope, id=_request_id(scope))
+        exchange = _Exchange(scope=scope, id=_request_id(scope), last=self._draining())
         request_id.set(exchange.id.decode())
         deadline.start(self._deadline)
 

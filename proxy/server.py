@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from catalog.session import connect
 from proxy import logs
+from proxy.listening import TAKEN_ON_SECONDS, let_nobody_in
 from proxy.settings import Settings, variable
 from proxy.wiring import blamed, object_store, prepare_places, uploads
 from services.embedded import EmbeddedRedis
@@ -95,7 +97,7 @@ def serve(settings: Settings, *, host: str, port: int, uds: Path | None, workers
             timeout_graceful_shutdown=math.ceil(settings.drain),
         )
         welcome = f"ProgImage serves on {_address(listener, uds)} · data in {settings.data} · Ctrl-C stops it"
-        _run(config, listener, lambda: announce(welcome))
+        _run(config, listener, lambda: announce(welcome), settings.drain_notice)
 
 
 async def _prepare(settings: Settings) -> None:
@@ -121,9 +123,9 @@ def _hand_down(settings: Settings) -> None:
     os.environ[variable("inline_tasks")] = str(settings.inline_tasks)
 
 
-def _run(config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> None:
+def _run(config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None], notice: float) -> None:
     if config.workers > 1:
-        _Processes(config, [listener], announce).run()
+        _Processes(config, [listener], announce, notice).run()
     else:
         _Server(config, announce).run([listener])
 
@@ -137,16 +139,30 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._announce()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in sockets or ():
+            let_nobody_in(listener)
+        await asyncio.sleep(TAKEN_ON_SECONDS)
+        await super().shutdown(sockets)
+
 
 class _Processes(Multiprocess):
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], None], notice: float) -> None:
         super().__init__(config, sockets)
-        self._announce = announce
+        self._announce, self._notice = announce, notice
 
     def init_processes(self) -> None:
         super().init_processes()
         if all(process.wait_until_ready(START_SECONDS, self.should_exit) for process in self.processes):
             self._announce()
+
+    def terminate_all(self) -> None:
+        """They serve on for the notice, and then each ends its listener, which is the same socket: nobody may be in its queue by then."""
+        super().terminate_all()
+        time.sleep(max(0.0, self._notice - TAKEN_ON_SECONDS))
+        for listener in self.sockets:
+            let_nobody_in(listener)
+            listener.close()
 
 
 def _is_loopback(host: str) -> bool:
