@@ -109,7 +109,7 @@ def test_the_queue_has_an_end_in_numbers_too(clock: Clock) -> None:
 
 def test_the_mean_follows_what_calls_take(clock: Clock) -> None:
     busy = gate(clock, mean=1)
-    for _ in range(50):
+    for _ in range(25):
         ticket = busy.enter(COLD)
         clock.now += 0.1
         busy.leave(ticket)
