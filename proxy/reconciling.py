@@ -31,7 +31,7 @@ class Words:
 
 WORDS: Mapping[Kind, Words] = {
     "missing": Words(what="originals that are not in the store", left="lost: upload these pictures again"),
-    "damaged": Words(what="originals that are not what they were", left="lost: move the objects away and upload the pictures again"),
+    "damaged": Words(what="originals that are not what they were", left="lost: upload these pictures again"),
     "unlisted": Words(
         what="pictures that the catalog does not know", done="taken up", left="kept: progimage reconcile --from-store takes them up"
     ),

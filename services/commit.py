@@ -106,7 +106,7 @@ async def carry_out(services: Services, reservation: Reservation) -> None:
 
     async def transfer(image: ImageRecord) -> None:
         async with limit:
-            if not await _is_there(services, image):
+            if not await _is_kept(services, image):
                 await _transfer(services, image)
 
     try:
@@ -148,13 +148,15 @@ async def _transfer(services: Services, image: ImageRecord) -> None:
     await put_facts(services, known)
 
 
-async def _is_there(services: Services, image: ImageRecord) -> bool:
-    """Whether its bytes were stored before. Those of a ready image may be lost, and whoever uploads them again brings them back."""
+async def _is_kept(services: Services, image: ImageRecord) -> bool:
+    """Whether its bytes need not be stored. Those of a ready image may be lost: whoever uploads them again brings them back."""
     if image.state != "ready":
         return False
     try:
-        await services.store.head(image.place)
-    except NotStored:
+        if await services.staging.head(image.id):
+            await services.store.verify(image.place, size=image.bytes, sha256=image.sha256)
+    except (NotStored, DigestConflict):
+        log.warning("original_comes_back", place=image.place)
         return False
     except StorageUnavailable:
         log.warning("original_not_looked_for", place=image.place)
