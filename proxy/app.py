@@ -24,6 +24,7 @@ from proxy.signing import Signer
 from proxy.wiring import build, limits
 from proxy.worker import TaskRunner, cancelled
 from services.container import Services
+from services.daily import reconcile_daily
 from services.purge import purge
 from services.relay import relay_forever
 from transforms.errors import ProgImageError
@@ -75,6 +76,7 @@ async def background(settings: Settings, services: Services, lines: logs.LateLin
             stack.push_async_callback(asyncio.to_thread, runner.stop)
             stack.push_async_callback(cancelled, asyncio.create_task(relay_forever(services)))
             stack.push_async_callback(cancelled, asyncio.create_task(_purge_forever(services)))
+            stack.push_async_callback(cancelled, asyncio.create_task(reconcile_daily(services, metrics.reconciled)))
         yield
 
 
