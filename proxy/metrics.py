@@ -31,6 +31,7 @@ _running = Gauge("progimage_renders_running", "Renders that have a child.", mult
 
 _redis_away = Gauge("progimage_redis_away", "1 while Redis does not answer this process, else 0.", multiprocess_mode="livemax")
 _found = Gauge("progimage_reconcile_found", "What came apart, by kind, at the daily comparison.", ("kind",), multiprocess_mode="mostrecent")
+_late = Histogram("progimage_loop_late_seconds", "How late the event loop came back, ten times a second.", buckets=SECONDS)
 
 # Looking a labelled series up takes longer than adding to it, and every request does.
 _series: dict[tuple[str, str, int], Histogram] = {}
@@ -70,6 +71,11 @@ def pool_state(*, waiting: int, running: int) -> None:
     """What the render pool of this process does now; to be told again when it changes."""
     _waiting.set(waiting)
     _running.set(running)
+
+
+def loop_turned(*, late: float) -> None:
+    """How many seconds later than it was asked to."""
+    _late.observe(late)
 
 
 def redis_state(*, away: bool) -> None:
