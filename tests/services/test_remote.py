@@ -119,7 +119,7 @@ async def test_a_picture_is_fetched_once_and_stored_like_any_other(services: Ser
     assert await services.store.get(first.image.place) == PHOTO
     assert await services.staging.head(first.image.id) is None
     assert (await services.catalog.list_images(limit=9)).items == ()
-    (message,) = await services.catalog.open_messages(["warm"], limit=9, older_than=-timedelta(hours=1))
+    (message,) = await services.catalog.open_messages(["warm"], limit=9, patience=timedelta(0))
     assert message.subject == first.image.id
     assert await shown(services, host) == first
     services.memory.sources.clear()
