@@ -35,8 +35,8 @@ CRASHED = "The decoder crashed on this picture."
 GRACE = 5.0
 # The largest pictures left a child with at most 260 MiB (`python -m bench.fullsize`): what is above that is not given back.
 RESIDENT = 384 << 20
-# The parent answers what needs no child, so it comes first: the kernel gives a child about a tenth of its share then.
-NICE = 10
+# The parent answers what needs no child, so it comes first: the kernel gives a child about a third of its share then.
+NICE = 5
 # What a decoder may know of its surroundings; keys and addresses are not among it.
 HARMLESS = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
