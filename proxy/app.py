@@ -21,6 +21,7 @@ from proxy.presenter import Presenter
 from proxy.routes import ENDPOINTS
 from proxy.settings import Settings
 from proxy.signing import Signer
+from proxy.watchdog import Watchdog
 from proxy.wiring import build, limits
 from proxy.worker import TaskRunner, cancelled
 from services.container import Services
@@ -48,8 +49,8 @@ def create_app(settings: Settings) -> ASGIApp:
     """The routes with the edge around them. Starlette's own application would add two layers that handle errors, which the edge does."""
     lines = logs.late(sys.stderr)
     logs.configure(settings, lines)
-
     lifecycle = Lifecycle()
+
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[State]:
         signer = Signer(keys=settings.signing_keys, required=settings.signatures)
@@ -69,7 +70,9 @@ async def background(settings: Settings, services: Services, lines: logs.LateLin
     """What a process does beside answering: tell how it is, work off tasks, and purge when nobody else does."""
     async with AsyncExitStack() as stack:
         stack.callback(metrics.close)
-        stack.push_async_callback(cancelled, asyncio.create_task(_tell_forever(services, lines)))
+        watchdog = Watchdog(lines.write_out)
+        stack.callback(watchdog.stop)
+        stack.push_async_callback(cancelled, asyncio.create_task(_tell_forever(services, lines, watchdog)))
         if settings.inline_tasks:
             runner = TaskRunner(settings, services)
             runner.start()
@@ -80,9 +83,10 @@ async def background(settings: Settings, services: Services, lines: logs.LateLin
         yield
 
 
-async def _tell_forever(services: Services, lines: logs.LateLines) -> None:
+async def _tell_forever(services: Services, lines: logs.LateLines, watchdog: Watchdog) -> None:
     while True:
         await asyncio.sleep(TELL_SECONDS)
+        metrics.loop_turned(late=watchdog.turned() - TELL_SECONDS)
         lines.write_out()
         metrics.pool_state(waiting=services.pool.waiting, running=services.pool.running)
         metrics.redis_state(away=services.staging.away)
