@@ -33,8 +33,8 @@ check: .venv/.synced-dev  ## lint, types, layers, dead links, generated pages
 	$(BIN)/python scripts/check_links.py
 	$(BIN)/python scripts/docs.py --check
 
-soak: .venv/.synced-dev system-packages  ## what takes too long for the suite: slow tests, 10,000 damaged pictures and every bomb
-	$(BIN)/pytest -m soak -n 2 --dist loadgroup
+soak: .venv/.synced-dev system-packages  ## what takes too long for the suite, and the figures of overload, kills, restarts and memory
+	scripts/system-packages libjemalloc2
 	$(BIN)/python -m bench.soak $(ARGS)
 
 bench: .venv/.synced-dev  ## print throughput beside what libvips, Starlette and nginx alone reach here

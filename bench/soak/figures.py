@@ -1,7 +1,7 @@
 """What a soak found: figures beside their goals, as a table."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 BEGAN = time.monotonic()
@@ -41,6 +41,13 @@ def _with(value: float, unit: str) -> str:
 def say(what: object) -> None:
     """A line of progress, with the seconds since the beginning."""
     print(f"[{time.monotonic() - BEGAN:5.0f} s] {what}", flush=True)
+
+
+def say_some(lines: Sequence[str], most: int = 20) -> None:
+    for line in lines[:most]:
+        say(line)
+    if (more := len(lines) - most) > 0:
+        say(f"… and {more} more")
 
 
 def table(figures: Iterable[Figure]) -> str:

@@ -1,7 +1,6 @@
 """Random SIGKILLs of app processes, workers and children under a mixed load: nothing wrong, nothing cut off, nothing lost."""
 
 import asyncio
-import hashlib
 import os
 import random
 import signal
@@ -14,10 +13,12 @@ from pathlib import Path
 
 from bench.clients import family
 from bench.soak import traffic
-from bench.soak.figures import Figure, at_most, say, told
+from bench.soak.figures import Figure, at_most, say, say_some, told
 from bench.soak.site import Program, Site, running_site
+from tests.deployments import Deployment
 from tests.faults.generator import offered
-from tests.faults.report import Answer, Report, Request
+from tests.faults.invariants import agreement
+from tests.faults.report import Report, Request
 from tests.faults.tagged import tagged
 
 COUNT = 50_000
@@ -26,7 +27,8 @@ RATE = 100
 BATCH = 2000
 PICTURES = 24
 BODIES = 100
-READ_RATE = 50
+# After it the sweeper must have finished what was cut short.
+SETTLED_SECONDS = 90
 BETWEEN_KILLS = (0.5, 3.0)
 
 
@@ -37,15 +39,15 @@ class Tally:
     killed: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
-    created: list[Answer] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
 
     def add(self, report: Report) -> None:
         self.statuses += report.statuses()
         foreign = traffic.foreign_ids(report)
-        for line in (*(f"{answer.request.method} {answer.request.target}: {why}" for answer, why in report.wrong), *foreign):
-            say(f"WRONG {line}")
+        wrong = (f"{answer.request.method} {answer.request.target}: {why}" for answer, why in report.wrong)
+        say_some([f"WRONG {line}" for line in (*wrong, *foreign)])
         self.wrong += len(report.wrong) + len(foreign)
-        self.created += [answer for answer in report.answers if answer.status == 201 and not answer.failure]
+        self.created += report.created()
 
     def share(self, *statuses: str) -> float:
         return 100 * sum(self.statuses[status] for status in statuses) / max(1, self.statuses.total())
@@ -60,7 +62,7 @@ async def soak(folder: Path, scale: float) -> list[Figure]:
         await _load(site, traffic.mixed(pictures, bodies), int(COUNT * scale), tally)
         killer.cancel()
         await asyncio.to_thread(site.wait_ready)
-        return [*_figures(tally), *await _kept(site, tally.created)]
+        return [*_figures(tally), *await _agreed(site, tally.created)]
 
 
 async def _kill(site: Site, killed: Counter[str]) -> None:
@@ -68,7 +70,7 @@ async def _kill(site: Site, killed: Counter[str]) -> None:
     chance = random.Random(5)
     while True:
         await asyncio.sleep(chance.uniform(*BETWEEN_KILLS))
-        if not await asyncio.to_thread(lambda: site.ready):
+        if not await asyncio.to_thread(lambda: site.alive):
             continue
         program = chance.choice(site.programs)
         victim, name = _victim(program, chance)
@@ -97,16 +99,19 @@ def _figures(tally: Tally) -> list[Figure]:
         at_most(f"wrong or truncated answers of {total:,} mixed ones, {killed} processes killed", tally.wrong, 0),
         at_most("  answers of 500", tally.statuses["500"], 0),
         at_most("  without any answer", sum(number for status, number in tally.statuses.items() if not status.isdigit()), 0),
-        told("  of 503, for their process was killed or none was there", tally.share("503"), "%"),
+        told("  of 503: busy, or their process was killed", tally.share("503"), "%"),
     ]
 
 
-async def _kept(site: Site, created: list[Answer]) -> list[Figure]:
-    """Every picture that a 201 was given for, asked for again."""
-    sent = {traffic.id_of(answer.request.body): answer.request.body for answer in created}
-    requests = [Request(target=f"/img/{id}", kind=id) for id in sent]
-    load = await offered(site.url, requests, rate=READ_RATE)
-    lost = [answer for answer in load.answers if answer.digest != hashlib.sha1(sent[answer.request.kind], usedforsecurity=False).digest()]
-    for answer in lost:
-        say(f"LOST {answer.request.target}: {answer.failure or answer.status}, {answer.size} bytes")
-    return [at_most(f"  201s not readable byte for byte afterwards, of {len(sent):,}", len(lost), 0)]
+async def _agreed(site: Site, created: list[str]) -> list[Figure]:
+    """Every picture that a 201 was given for, asked for again; and whether all that keeps something says the same."""
+    deployment = Deployment(name="soak", url=site.url, env=site.env, apps=())
+    found = await asyncio.to_thread(agreement, deployment, created, settle=SETTLED_SECONDS)
+    others = {name: what for name, what in found.complaints.items() if name != "lost"}
+    say_some([f"LOST {line}" for line in found.lost])
+    say_some([f"DISAGREES {name}: {what}"[:1000] for name, what in others.items()])
+    return [
+        at_most(f"  201s not readable byte for byte afterwards, of {len(set(created)):,}", len(found.lost), 0),
+        at_most(f"  disagreements of catalog, store, outbox and staging about {found.images:,}", len(others), 0),
+        told("  objects that nobody knows, for the sweeper", sum(found.orphans.values())),
+    ]

@@ -5,7 +5,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from bench.soak import traffic
-from bench.soak.figures import Figure, at_most, say, told
+from bench.soak.figures import Figure, at_most, say, say_some, told
 from bench.soak.site import Site, running_site
 from tests.faults.generator import offered
 from tests.faults.report import Report
@@ -45,8 +45,12 @@ async def _restart(site: Site) -> list[float]:
 def _figures(report: Report, took: list[float]) -> list[Figure]:
     good = {id(answer) for answer in report.good(within=float("inf"))}
     lost = [answer for answer in report.answers if id(answer) not in good]
-    for answer in lost:
-        say(f"LOST {answer.request.method} {answer.request.target}: {answer.failure or answer.status} after {answer.seconds:.2f} s")
+    say_some(
+        [
+            f"LOST {answer.request.method} {answer.request.target}: {answer.failure or answer.status} after {answer.seconds:.2f} s"
+            for answer in lost
+        ]
+    )
     return [
         at_most(f"requests lost over {RESTARTS} SIGTERM restarts, of {len(report.answers):,}", len(lost), 0),
         told("  p99 of all answers meanwhile", 1000 * report.latency(lambda _: True).p99, "ms"),

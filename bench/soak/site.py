@@ -43,8 +43,13 @@ class Program:
 
     @property
     def ready(self) -> bool:
+        return answers(f"{self.url}/readyz") if self.url else self.alive
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has begun, be it that it has too much to do to take more."""
         if self.url:
-            return answers(f"{self.url}/readyz")
+            return answers(f"{self.url}/livez")
         return self.starts > 0 and self.log.read_text(errors="replace").count('"worker_ready"') == self.starts
 
     def wait_ready(self) -> None:
@@ -98,8 +103,8 @@ class Site:
         return (*self.apps, self.worker)
 
     @property
-    def ready(self) -> bool:
-        return all(program.ready for program in self.programs)
+    def alive(self) -> bool:
+        return all(program.alive for program in self.programs)
 
     def wait_ready(self) -> None:
         for program in self.programs:

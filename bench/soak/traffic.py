@@ -17,7 +17,8 @@ from tests.faults.report import Answer, Load, Report, Request, judged
 from tests.faults.tagged import tagged
 
 WIDTHS = range(128, 320)
-QUALITIES = range(40, 91)
+# Without that which is the default: a URL that spells it out is answered by a 308.
+QUALITIES = [quality for quality in range(40, 91) if quality != 80]
 FORMATS = ("webp", "jpg")
 
 
