@@ -1,6 +1,7 @@
 """The ASGI application: routes and middleware around the use cases, and what happens from start to end."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> ASGIApp:
         presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings), signer=signer)
         async with build(settings) as services, background(settings, services, lines):
             await services.pool.warm_up()
+            _settle()
             _drain_on_sigterm(lifecycle, settings.drain_notice)
             yield {"shell": Shell(services=services, settings=settings, admission=admission, presenter=presenter, lifecycle=lifecycle)}
 
@@ -99,6 +101,12 @@ async def _purge_forever(services: Services) -> None:
             await purge(services)
         except ProgImageError as error:
             log.warning("purge_failed", reason=str(error))
+
+
+def _settle() -> None:
+    """Never look again for garbage among what was made until now: libraries, for the most part. All requests would wait meanwhile."""
+    gc.collect()
+    gc.freeze()
 
 
 def _drain_on_sigterm(lifecycle: Lifecycle, notice: float) -> None:
