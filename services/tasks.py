@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 from dramatiq import Broker, actor
+from dramatiq.errors import Retry
 
 from catalog.errors import CatalogUnavailable
 from services.broker import QUEUE
@@ -31,7 +32,11 @@ def register(broker: Broker, services: Services, loop: asyncio.AbstractEventLoop
 
 def _bridge(work: Work, services: Services, loop: asyncio.AbstractEventLoop) -> Callable[[str, str], None]:
     def run(message_id: str, subject: str) -> None:
-        asyncio.run_coroutine_threadsafe(attempt(work, services, message_id, subject), loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(attempt(work, services, message_id, subject), loop).result()
+        except TROUBLE as error:
+            log.warning("task_postponed", message=message_id, subject=subject, reason=str(error))
+            raise Retry(str(error)) from error
 
     return run
 

@@ -15,6 +15,8 @@ import httpx2
 import pytest
 from redis import Redis
 
+from services.embedded import EmbeddedRedis
+from storage.redis_client import ping
 from tests.deployments import PROGIMAGE, environment, progimage_server
 from tests.e2e.conftest import eventually, product, store, upload
 from tests.faults.proxy import Proxy, proxy
@@ -210,6 +212,26 @@ def test_when_redis_lost_all_that_it_held_stored_pictures_are_there_and_uploads_
     assert town.api.get(f"/uploads/{image_id}").status_code == 404
     assert town.api.get(cold(stored)).status_code == 200
     assert town.can_upload()
+
+
+@pytest.mark.soak
+def test_our_own_redis_is_killed_under_the_app_and_nothing_is_lost(tmp_path: Path) -> None:
+    with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
+        image_id = store(api, photo(800, 600))
+        (staged_id,) = upload(api, photo(320, 200))
+        url = EmbeddedRedis(tmp_path / "data", maxmemory=1).url
+        for _ in range(3):
+            with Redis.from_url(url) as client:
+                os.kill(client.info("server")["process_id"], signal.SIGKILL)
+            began = time.monotonic()
+            while api.post("/uploads", content=photo(64, 48)).status_code != 202:
+                assert time.monotonic() < began + RECOVERED
+                assert api.get(cold(image_id)).status_code == 200
+            print(f"uploads again after {time.monotonic() - began:.1f} s")  # noqa: T201 - a figure for the operations manual
+            assert api.get(f"/uploads/{staged_id}").json()["state"] == "staged"
+        made = product(api, [staged_id])
+        eventually(lambda: api.get(f"/products/{made['id']}").json()["images"][0]["variants"], within=30)
+    assert not ping(url)
 
 
 @pytest.mark.soak
