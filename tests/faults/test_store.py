@@ -1,7 +1,7 @@
 """A whole app whose object store is broken: what its users see, what stays true, and that it mends by itself (rows S1 to S10)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import httpx2
 import pytest
+from _pytest.mark import ParameterSet
 from mypy_boto3_s3 import S3Client
 
 from tests.deployments import S3_CREDENTIALS, progimage_server
@@ -79,6 +80,11 @@ def error(status: int, code: str) -> Answer:
     return Answer(status=status, body=f"<Error><Code>{code}</Code></Error>".encode(), headers=(("Content-Type", "application/xml"),))
 
 
+def rows(table: Mapping[str, tuple[Rule, bool]], *quick: str) -> list[ParameterSet]:
+    """The rows as parameters, of which all but the `quick` ones are for the soak."""
+    return [pytest.param(*row, id=name, marks=() if name in quick else pytest.mark.soak) for name, row in table.items()]
+
+
 # What S3 does to a read of an original: the first and the second show whether once is forgiven.
 READS = {
     "cut in the middle": (Cut(after=5000, method="GET", target=ORIGINALS), True),
@@ -96,7 +102,7 @@ READS = {
 }
 
 
-@pytest.mark.parametrize(("rule", "forgiven"), READS.values(), ids=READS)
+@pytest.mark.parametrize(("rule", "forgiven"), rows(READS, "a flipped bit", "refused", "missing, though there is a row"))
 def test_an_original_is_whole_or_refused(place: Place, picture: tuple[str, bytes], rule: Rule, forgiven: bool) -> None:
     image, data = picture
     with place.s3.broken(replace(rule, times=1)):
@@ -113,14 +119,14 @@ def test_an_original_is_whole_or_refused(place: Place, picture: tuple[str, bytes
 
 
 VARIANT_READS = {
-    "a flipped bit": Flip(at=500, method="GET", target=VARIANTS),
-    "ended too early": Lie(by=-100, method="GET", target=VARIANTS),
-    "an error with status 200": Replace(body=b"<Error></Error>", method="GET", target=VARIANTS, each=2),
+    "a flipped bit": (Flip(at=500, method="GET", target=VARIANTS), True),
+    "ended too early": (Lie(by=-100, method="GET", target=VARIANTS), True),
+    "an error with status 200": (Replace(body=b"<Error></Error>", method="GET", target=VARIANTS, each=2), True),
 }
 
 
-@pytest.mark.parametrize("rule", VARIANT_READS.values(), ids=VARIANT_READS)
-def test_a_damaged_variant_is_made_again(place: Place, picture: tuple[str, bytes], rule: Rule) -> None:
+@pytest.mark.parametrize(("rule", "forgiven"), rows(VARIANT_READS, "a flipped bit"))
+def test_a_damaged_variant_is_made_again(place: Place, picture: tuple[str, bytes], rule: Rule, forgiven: bool) -> None:
     image, _ = picture
     whole = place.api.get(f"/img/{image}/w200.webp").content
     with place.s3.broken(rule):
@@ -143,7 +149,7 @@ PUTS = {
 }
 
 
-@pytest.mark.parametrize(("rule", "forgiven"), PUTS.values(), ids=PUTS)
+@pytest.mark.parametrize(("rule", "forgiven"), rows(PUTS, "done, and the answer lost", "said to be done, and not", "damaged on the way"))
 def test_what_is_acknowledged_is_stored_once_and_whole(place: Place, rule: Rule, forgiven: bool) -> None:
     place.s3.set()
     once, always = photo(300, 200), photo(300, 200)

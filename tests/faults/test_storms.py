@@ -24,6 +24,7 @@ DATA = bytes(range(256)) * 256
 SHA256 = hashlib.sha256(DATA).hexdigest()
 KEY = "variants/a.webp"
 READ_SECONDS = 0.4
+CALLS = 150
 # The longest that one call takes.
 CALL_SECONDS = LAST_TRY_SECONDS + READ_SECONDS + 0.5
 
@@ -93,17 +94,17 @@ async def test_what_passes_is_not_seen(store: S3Store, s3: Proxy, rule: Rule) ->
 
 async def test_a_storm_brings_few_more_requests_than_calm(store: S3Store, s3: Proxy) -> None:
     with s3.broken(slow_down(0.3)):
-        came, waits = await outcomes(store, 200)
-    assert s3.asked["GET"] <= 1.2 * 200 + TRIES
-    assert sum(came) >= 0.6 * 200
+        came, waits = await outcomes(store, CALLS)
+    assert s3.asked["GET"] <= 1.2 * CALLS + TRIES
+    assert sum(came) >= 0.6 * CALLS
     assert max(waits) < 5
 
 
 async def test_who_refuses_everybody_is_asked_once_by_most(store: S3Store, s3: Proxy) -> None:
     with s3.broken(slow_down()):
-        came, waits = await outcomes(store, 200)
+        came, waits = await outcomes(store, CALLS)
         assert not any(came)
-        assert s3.asked["GET"] <= 1.2 * 200 + TRIES
+        assert s3.asked["GET"] <= 1.2 * CALLS + TRIES
         assert max(waits) < 5
     assert (await outcome(store))[0]
 
@@ -114,13 +115,14 @@ async def test_a_silent_server_is_left_alone(store: S3Store, s3: Proxy) -> None:
         assert not any(came)
         assert max(waits) < CALL_SECONDS
         connections = s3.connections
-        _, waits = await outcomes(store, 200)
+        _, waits = await outcomes(store, CALLS)
         assert sorted(waits)[-4] < 0.1
         assert s3.connections <= connections + 2 * TRIES
     await asyncio.sleep(ALONE_SECONDS)
     assert (await outcome(store))[0]
 
 
+@pytest.mark.soak
 async def test_a_crowd_before_a_silent_server_waits_for_one_answer_and_not_in_line(store: S3Store, s3: Proxy) -> None:
     with s3.broken(Stall()):
         ends = await asyncio.gather(*(outcome(store) for _ in range(60)))
@@ -128,6 +130,7 @@ async def test_a_crowd_before_a_silent_server_waits_for_one_answer_and_not_in_li
     assert max(wait for _, wait in ends) < TURN_SECONDS + 2 * CALL_SECONDS
 
 
+@pytest.mark.soak
 async def test_a_trickle_is_no_answer(store: S3Store, s3: Proxy) -> None:
     with s3.broken(Bandwidth(per_second=8 * 1024, to="client")):
         came, wait = await outcome(store)
