@@ -46,16 +46,9 @@ async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[S
         stack.push_async_callback(store.close)
         if not looking:
             await prepare_places(engine, store)
-        # One client for all of them: what one of them learns of a server that is away spares the others the wait.
-        redis = connect_redis(settings.redis_url)
-        staging = uploads(settings, redis)
-        quarantine = Quarantine(redis)
-        leases = Leases(redis, seconds=settings.render_deadline + LEASE_MARGIN)
+        staging, quarantine, leases, tasks = on_redis(settings, stack)
         edges = Edges(settings.edges)
-        for collaborator in (staging, quarantine, leases, edges):
-            stack.push_async_callback(collaborator.close)
-        tasks = Tasks(make_broker(settings.redis_url, seconds=PATIENCE), redis)
-        stack.callback(tasks.close)
+        stack.push_async_callback(edges.close)
         pool = render_pool(settings)
         stack.push_async_callback(partial(pool.close, drain=settings.render_deadline))
         yield Services(
@@ -76,6 +69,19 @@ async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[S
             variants_per_image=settings.variants_per_image,
             remote_ttl=timedelta(seconds=settings.remote_ttl),
         )
+
+
+def on_redis(settings: Settings, stack: AsyncExitStack) -> tuple[Staging, Quarantine, Leases, Tasks]:
+    """What works on Redis, closed with the stack. One client for all: what one learns of a server that is away spares the others the wait."""
+    redis = connect_redis(settings.redis_url)
+    staging = uploads(settings, redis)
+    quarantine = Quarantine(redis)
+    leases = Leases(redis, seconds=settings.render_deadline + LEASE_MARGIN)
+    for collaborator in (staging, quarantine, leases):
+        stack.push_async_callback(collaborator.close)
+    tasks = Tasks(make_broker(settings.redis_url, seconds=PATIENCE), redis)
+    stack.callback(tasks.close)
+    return staging, quarantine, leases, tasks
 
 
 async def prepare_places(engine: AsyncEngine, store: ObjectStore) -> None:
