@@ -15,7 +15,7 @@ from transforms.errors import PoolBusy
 # What the last call weighs in the mean time of a call: when the work changes, five calls are two thirds of the way.
 NEWEST = 0.2
 # Of the time that one may wait: as much may be foreseen. The rest is for what was foreseen wrongly, so that few wait in vain.
-FORESEEN = 0.75
+FORESEEN = 0.5
 # Seconds without anybody being turned away after which there is room again.
 LULL = 1.0
 
@@ -80,10 +80,10 @@ class Gate:
 
     @property
     def saturated(self) -> bool:
-        """Whether people have been turned away for a second, or would be, for nothing has moved as long as one may wait."""
+        """Whether people have been turned away for a second, or would be, for nothing has moved for so long."""
         now = self._clock()
         turned_away = now - self._last_shed < LULL <= now - self._first_shed
-        return turned_away or (self.full and self._overdue() > self._wait)
+        return turned_away or (self.full and self._overdue() > FORESEEN * self._wait)
 
     def expected(self, lane: Lane) -> float:
         """Seconds until a newcomer would have a slot, as things went lately. A slot that is overdue is taken to need as long again."""
@@ -117,6 +117,10 @@ class Gate:
             self._first_shed = now
         self._last_shed = now
         return PoolBusy(sentence, waiting=self.waiting)
+
+    def forget(self) -> None:
+        """What calls took until now says nothing about those that come."""
+        self._mean = 0.0
 
     def wait_empty(self, seconds: float) -> None:
         """Return when nobody runs or waits, or after so long."""

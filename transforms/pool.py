@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
-from transforms.lanes import Gate, Lane, Ticket, promised
+from transforms.lanes import Gate, Lane, promised
 from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
@@ -45,8 +45,8 @@ HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
 class RenderPool:
     """Runs functions in at most `workers` children at once (default: one a core).
 
-    At most `queue` calls wait for a child, and none that would wait longer than `wait` seconds: it is turned away at once where that is
-    foreseen. A call works for `soft` seconds; then it is told to stop. It takes `deadline` seconds in all; then its child is killed. None
+    At most `queue` calls wait for a child, each at most `wait` seconds; when half of it is foreseen, a call is turned away at once. It
+    works for `soft` seconds; then it is told to stop. It takes `deadline` seconds in all; then its child is killed. None
     begins after the deadline of its request (transforms/deadline.py). Children may use `memory` bytes of address space, are replaced after
     `max_tasks` calls or when they have grown to `resident` bytes, and begin with `prepare()`.
     May be used from several event loops and threads at once.
@@ -57,7 +57,7 @@ class RenderPool:
         *,
         workers: int | None = None,
         queue: int = 64,
-        wait: float = 2.0,
+        wait: float = 3.0,
         soft: float = 5.0,
         deadline: float = 8.0,
         max_tasks: int = 500,
@@ -93,7 +93,7 @@ class RenderPool:
 
     @property
     def saturated(self) -> bool:
-        """Whether it has turned calls away for a second, or stood still for as long as a call may wait."""
+        """Whether it has turned calls away for a second, or stood still for so long that it would."""
         return self._gate.saturated
 
     def check_room(self, lane: Lane = Lane.COLD) -> None:
@@ -128,10 +128,8 @@ class RenderPool:
             raise PoolBusy("The server is shutting down.")
         began = time.monotonic()
         ends = began + (self._deadline if deadline is None else deadline)
-        async with self._slot(lane, min(self._wait, ends - time.monotonic())) as ticket:
+        async with self._slot(lane, min(self._wait, ends - time.monotonic())):
             done = await self._render(function, args, ends)
-            # What a new child took to start says nothing about how long the next call will take.
-            ticket.began = done.began
         self.last_success = time.monotonic()
         return done.result, {QUEUE: done.began - began, **done.laps}
 
@@ -139,6 +137,7 @@ class RenderPool:
         """Start the children and wait until they answer, so that the first request need not."""
         await asyncio.to_thread(lambda: self._pool.active)
         await asyncio.gather(*(self.run(_answer) for _ in range(self._workers)))
+        self._gate.forget()
 
     async def close(self, *, drain: float = 0.0) -> None:
         """Take no new calls, give those that were taken `drain` seconds, then end the children."""
@@ -147,7 +146,7 @@ class RenderPool:
         await asyncio.to_thread(_end, self._pool)
 
     @asynccontextmanager
-    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[Ticket]:
+    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[None]:
         ticket = self._gate.enter(lane)
         try:
             try:
@@ -155,7 +154,7 @@ class RenderPool:
                     await asyncio.wait_for(asyncio.wrap_future(ticket), wait)
             except TimeoutError:
                 raise self._gate.turned_away("All workers are busy with other pictures: try again soon.") from None
-            yield ticket
+            yield
         finally:
             self._gate.leave(ticket)
 
