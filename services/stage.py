@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,7 +15,7 @@ from services.ids import image_id
 from services.quarantine import quarantined
 from services.receiving import received
 from services.scratch import scratch_file
-from storage.base import StagedImage
+from storage.base import StagedImage, StorageError
 from transforms.engine import verify
 from transforms.errors import LimitExceeded, RenderTimeout, TooMuchWork
 from transforms.lanes import Lane
@@ -42,7 +43,8 @@ async def stage(services: Services, chunks: AsyncIterator[bytes]) -> Upload:
             facts = await _prove(services, Path(spool.name), digest)
         staged = await services.staging.finish(token, image_id(digest), sha256=digest, facts=facts.to_json())
     except BaseException:
-        with anyio.CancelScope(shield=True):
+        # What is wrong is told, also when Redis is away: the pieces are forgotten by themselves then.
+        with anyio.CancelScope(shield=True), suppress(StorageError):
             await services.staging.drop(token)
         raise
     services.memory.forget(staged.image_id)
