@@ -34,7 +34,7 @@ def main() -> None:
     for part in [options.only] if options.only else PARTS:
         say(f"== {part}")
         figures += (found := _run(part, options.seconds / SECONDS))
-        print(table(found), flush=True)
+        say(f"{part}:\n{table(found)}")
     print(f"\n{table(figures)}")
     sys.exit(not all(figure.reached for figure in figures))
 
