@@ -72,7 +72,7 @@ async def build(settings: Settings, *, looking: bool = False) -> AsyncIterator[S
 
 
 def on_redis(settings: Settings, stack: AsyncExitStack) -> tuple[Staging, Quarantine, Leases, Tasks]:
-    """What works on Redis, closed with the stack. One client for all: what one learns of a server that is away spares the others the wait."""
+    """What works on Redis, closed with the stack. One client: what one learns of a server that is away spares the others the wait."""
     redis = connect_redis(settings.redis_url)
     staging = uploads(settings, redis)
     quarantine = Quarantine(redis)
