@@ -134,7 +134,7 @@ class _Explainer:
         return {"verdict": "good", "until": asked.expires and datetime.fromtimestamp(asked.expires, UTC)}
 
     async def _remembered(self, asked: Asked, source: SourceUrl) -> Remembered | None:
-        self._services.origins.check(str(source), signed=asked.signed)
+        self._services.origins.check(source, signed=asked.signed)
         return await remembered(self._services, source)
 
     async def _variant(self, asked: Asked, image: KnownImage, plan: Plan, fresh: int | None) -> AsyncIterator[tuple[str, Fields]]:

@@ -23,7 +23,8 @@ from services.errors import (
 )
 from services.memory import Sought
 from services.once import once
-from services.origins.fetch import SourceUrl, Validators
+from services.origins.headers import Validators
+from services.origins.source_url import SourceUrl
 from services.stage import stage
 from services.values import KnownImage
 from storage.base import NotStored

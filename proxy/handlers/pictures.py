@@ -30,7 +30,7 @@ from proxy.image_path import DESCRIBED, ImagePath, path_of
 from proxy.responses import BytesResponse, FileResponse, asked_part, bytes_answer, described, unchanged
 from services import deliver, known, remote
 from services.errors import BadRequest, BadSignature, SourceNotAllowed, TooManyVariants
-from services.origins.fetch import LOOP
+from services.origins.headers import LOOP
 from services.origins.source_url import SourceUrl
 from services.resolving import resolve
 from services.sources import original_path
@@ -68,7 +68,7 @@ async def _remote(request: Request, asked: Asked, source: SourceUrl) -> Response
 
 def check_source(request: Request, source: SourceUrl, *, signed: bool) -> None:
     """RemoteOff or SourceNotAllowed, also for a request that we have sent ourselves."""
-    services(request).origins.check(str(source), signed=signed, host=request.url.hostname or "")
+    services(request).origins.check(source, signed=signed, host=request.url.hostname or "")
     if LOOP in request.headers.get("cdn-loop", "").lower():
         raise SourceNotAllowed(
             "This request comes from ProgImage itself: the source leads in a circle.", expected="the picture's own address"

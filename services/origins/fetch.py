@@ -15,15 +15,13 @@ from services.errors import BadSourceUrl, RemoteOff, SourceBusy, SourceMissing, 
 from services.origins.addresses import Network
 from services.origins.body import body_of
 from services.origins.gates import Gates
-from services.origins.headers import LOOP, Head, Validators, request_headers
+from services.origins.headers import Head, Validators, request_headers
 from services.origins.network import JudgedNetwork
 from services.origins.pace import Pace
 from services.origins.policy import Policy
 from services.origins.source_url import SourceUrl, parse
 from services.origins.trouble import translated, unavailable
 from transforms import deadline as requests
-
-__all__ = ["LOOP", "Fetched", "Origins", "SourceUrl", "Validators", "parse"]
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 3
@@ -70,12 +68,9 @@ class Origins:
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
 
-    def check(self, text: str, *, signed: bool, host: str = "") -> SourceUrl:
-        """The source that a request names; `host` is what the request calls us. BadSourceUrl, SourceNotAllowed, RemoteOff."""
-        self._policy.check_open(signed=signed)
-        source = parse(text)
+    def check(self, source: SourceUrl, *, signed: bool, host: str = "") -> None:
+        """RemoteOff or SourceNotAllowed for a source that a request names; `host` is what the request calls us."""
         self._policy.check(source, signed=signed, host=host)
-        return source
 
     @asynccontextmanager
     async def get(self, source: SourceUrl, *, signed: bool, known: Validators | None = None) -> AsyncIterator[Fetched]:

@@ -23,7 +23,8 @@ class Policy:
 
     def check(self, source: SourceUrl, *, signed: bool, host: str = "") -> None:
         """RemoteOff or SourceNotAllowed; `host` is another name of ours."""
-        self.check_open(signed=signed)
+        if not self.sources and not signed:
+            raise RemoteOff("No pictures of other hosts are served here.")
         if source.port not in self.ports:
             raise _refusal("This port is not asked for pictures.", f"port {' or '.join(map(str, self.ports))}")
         if source.host in {_plain(self.own_host), _plain(host)}:
@@ -32,11 +33,6 @@ class Policy:
             raise _refusal("This host is not asked for pictures.", "a host that the operator of this server allows")
         if source.address and not allowed(source.address, self.networks):
             raise _refusal("This address is not asked for pictures.", "a public address")
-
-    def check_open(self, *, signed: bool) -> None:
-        """RemoteOff without a list and without a signature."""
-        if not self.sources and not signed:
-            raise RemoteOff("No pictures of other hosts are served here.")
 
     def _names(self, source: SourceUrl) -> bool:
         """Whether the list has the host. Everybody's hosts are those of the internet."""

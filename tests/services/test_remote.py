@@ -20,7 +20,7 @@ from services.container import Services
 from services.embedded import EmbeddedRedis
 from services.erase import delete_image, delete_product
 from services.errors import SourceBusy, SourceMissing, SourceUnavailable
-from services.origins.fetch import parse
+from services.origins.source_url import parse
 from services.purge import purge
 from services.remote import Remote, find
 from services.stage import stage
