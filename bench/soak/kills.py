@@ -99,6 +99,7 @@ def _figures(tally: Tally) -> list[Figure]:
         at_most(f"wrong or truncated answers of {total:,} mixed ones, {killed} processes killed", tally.wrong, 0),
         at_most("  answers of 500", tally.statuses["500"], 0),
         at_most("  without any answer", sum(number for status, number in tally.statuses.items() if not status.isdigit()), 0),
+        told("  of 422, for a picture whose child was killed is taken to be to blame", tally.statuses["422"]),
         told("  of 503: busy, or their process was killed", tally.share("503"), "%"),
     ]
 
