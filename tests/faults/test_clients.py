@@ -183,12 +183,14 @@ def test_five_hundred_uploads_of_ten_bytes_a_second_end_in_time_and_others_notic
     ended, statuses = asyncio.run(together())
     # A machine that is busy with something else turns some away before it waits for them.
     assert set(statuses) <= {201, 503}
-    assert statuses.count(201) > 0.9 * len(statuses)
+    assert statuses.count(201) > 0.75 * len(statuses)
     waited_for = [(seconds, answer) for seconds, answer in ended if not answer.startswith(b"HTTP/1.1 503 ")]
     assert len(waited_for) > 0.8 * DRIPPING
     assert all(answer.startswith(b"HTTP/1.1 408 ") and b"/problems/slow-body" in answer for _, answer in waited_for)
     assert all(PATIENCE <= seconds < PATIENCE + 10 for seconds, _ in waited_for)
-    eventually(lambda: site.left()[1:] == before[1:], within=5)
+    eventually(lambda: site.left()[1] == before[1] and books(site.app.pid).files == before[2].files, within=5)
+    # Those to Redis are kept.
+    assert books(site.app.pid).sockets < before[2].sockets + 100
 
 
 async def drip(server: Server) -> tuple[float, bytes]:
