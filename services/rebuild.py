@@ -73,10 +73,11 @@ async def _by_bytes(services: Services, found: StoredObject, *, dry_run: bool) -
     """The facts of an original, put beside it; None when the bytes are not those of its name, ImageError when they cannot be read here."""
     async with services.store.local(found.key) as path:
         digest = await asyncio.to_thread(sha256_of, path)
-        if image_id(digest) != PurePosixPath(found.key).stem:
+        name = image_id(digest)
+        if name != PurePosixPath(found.key).stem:
             return None
         facts = await services.pool.run(probe, path, services.limits)
-    known = KnownImage(id=image_id(digest), facts=facts, bytes=found.size, sha256=digest, place=found.key)
+    known = KnownImage(id=name, facts=facts, bytes=found.size, sha256=digest, place=found.key)
     if not dry_run:
         await put_facts(services, known)
     return known

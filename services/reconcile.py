@@ -16,7 +16,7 @@ from catalog.records import ImageRecord, Kind
 from services import findings, relay
 from services.container import Services
 from services.erase import erase_all
-from services.findings import PAGE, Finding, Looked, each
+from services.findings import Finding, Looked, each
 from services.focal import tell_store
 from services.ids import facts_key
 from services.orphans import find_orphans
@@ -68,7 +68,7 @@ async def _cut_off(services: Services, *, dry_run: bool) -> list[Finding]:
 async def _rows(services: Services, before: datetime, looked: Looked, *, dry_run: bool) -> AsyncIterator[Finding]:
     """All ready images, in the order of their ids."""
     last = ""
-    while page := await services.catalog.images_after(last, limit=PAGE):
+    while page := await services.catalog.images_after(last, limit=findings.PAGE):
         last = page[-1].id
         for finding in await _unreferenced(services, page, before, dry_run=dry_run):
             yield finding

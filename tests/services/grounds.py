@@ -1,5 +1,6 @@
 """The two grounds that ProgImage stands on, for tests of what it does when they disagree: nothing but Python, and real servers."""
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from catalog.records import ImageRecord
+from catalog.records import ImageRecord, Original
 from catalog.repository import Catalog
 from catalog.session import connect
 from proxy.settings import Settings
@@ -18,8 +19,10 @@ from proxy.wiring import object_store, prepare_places
 from services.commit import commit_images
 from services.container import Services
 from services.embedded import EmbeddedRedis
+from services.ids import image_id, original_key
 from services.memory import Memory
 from services.stage import stage
+from services.values import KnownImage
 from tests.deployments import S3_CREDENTIALS
 from tests.photos import photo
 from tests.servers import postgres_server, redis_server, s3_server
@@ -93,6 +96,29 @@ async def staged(services: Services, picture: bytes) -> str:
     return (await stage(services, body())).staged.image_id
 
 
+async def staged_original(services: Services, product_id: str | None = None) -> Original:
+    """A new picture that is staged, as a commit begins with it."""
+    upload = await services.staging.head(await staged(services, photo(50, 40)))
+    assert upload
+    known = KnownImage.from_staged(upload)
+    place = original_key(known.id, known.facts.format, product_id)
+    return Original(id=known.id, facts=known.facts, bytes=known.bytes, sha256=known.sha256, place=place)
+
+
 async def stored(services: Services, picture: bytes | None = None) -> ImageRecord:
     (image,) = await commit_images(services, [await staged(services, picture or photo(64, 48))])
     return image
+
+
+async def keys(services: Services) -> list[str]:
+    return [found.key async for found in services.store.list("")]
+
+
+async def put(services: Services, key: str, data: bytes) -> str:
+    await services.store.put(key, data, sha256=hashlib.sha256(data).hexdigest())
+    return key
+
+
+def unknown(seed: bytes = b"unknown") -> str:
+    """The id of an image that nobody stored."""
+    return image_id(hashlib.sha256(seed).hexdigest())

@@ -2,26 +2,25 @@
 
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from catalog.records import ImageRecord
 from services import relay
-from services.commit import commit_images
 from services.container import Services
 from services.edges import SECONDS, Edges
 from services.erase import delete_image
 from services.ids import facts_key, variants_prefix
 from services.makeable import put_once
-from services.stage import stage
 from tests.photos import photo
 from tests.servers import free_port, nginx_server
+from tests.services.grounds import keys, stored
 
 pytestmark = pytest.mark.anyio
+
 PICTURE = photo(64, 48)
 
 
@@ -35,18 +34,6 @@ def silent() -> Iterator[str]:
     """A server that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-async def stored(services: Services, picture: bytes = PICTURE) -> ImageRecord:
-    async def body() -> AsyncIterator[bytes]:
-        yield picture
-
-    (image,) = await commit_images(services, [(await stage(services, body())).staged.image_id])
-    return image
-
-
-async def keys(services: Services) -> list[str]:
-    return [found.key async for found in services.store.list("")]
 
 
 async def open_erasures(services: Services) -> list[str]:
@@ -67,7 +54,7 @@ async def test_an_edge_that_is_away_holds_up_neither_deletion_nor_upload(service
     refusing, purge = f"http://127.0.0.1:{free_port()}", free_port()
     told = f"http://127.0.0.1:{purge}"
     held = replace(services, edges=Edges([refusing, silent, told]))
-    image = await stored(held)
+    image = await stored(held, PICTURE)
     with nginx_server(tmp_path / "nginx", ["127.0.0.1:9"], purge_port=purge):
         began = time.monotonic()
         (erasure,) = await delete_image(held, image.id)
@@ -77,16 +64,16 @@ async def test_an_edge_that_is_away_holds_up_neither_deletion_nor_upload(service
     assert await keys(held) == []
     assert await held.catalog.image(image.id) is None
     assert await open_erasures(held) == [image.id]
-    assert (await stored(held)).id == image.id
+    assert (await stored(held, PICTURE)).id == image.id
     await held.edges.close()
 
 
 async def test_an_edge_that_comes_back_is_told_by_the_relay_and_what_was_uploaded_anew_stays(services: Services, tmp_path: Path) -> None:
     purge = free_port()
     held = replace(services, edges=Edges([f"http://127.0.0.1:{purge}"]))
-    image = await stored(held)
+    image = await stored(held, PICTURE)
     await delete_image(held, image.id)
-    await stored(held)
+    await stored(held, PICTURE)
     with nginx_server(tmp_path / "nginx", ["127.0.0.1:9"], purge_port=purge):
         await relay.relay(held)
         assert (tmp_path / "nginx/deleted" / image.id).is_file()
@@ -100,7 +87,7 @@ async def test_an_erasure_that_failed_lets_others_go_first(services: Services, m
     monkeypatch.setattr(relay, "AT_ONCE", 1)
     held = replace(services, edges=Edges([f"http://127.0.0.1:{free_port()}"]))
     await delete_image(held, (await stored(held)).id)
-    await held.catalog.delete_image((await stored(held, photo(64, 48))).id)
+    await held.catalog.delete_image((await stored(held)).id)
     await relay.relay(held)
     assert len(await keys(held)) == 2
     await relay.relay(held)

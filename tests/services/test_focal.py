@@ -1,22 +1,19 @@
 """A focal point is true in the catalog and in the store, whoever else changes the image at that moment."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 
 from catalog.errors import CatalogError, NotFound
 from services import known
-from services.commit import commit_images
 from services.container import Services
 from services.erase import delete_image
 from services.focal import set_focal
 from services.ids import facts_key
-from services.stage import stage
 from services.values import KnownImage
 from storage.base import NotStored
-from tests.photos import photo
+from tests.services import grounds
 from transforms.operations.gravity import Point
 
 pytestmark = pytest.mark.anyio
@@ -26,12 +23,7 @@ POINTS = [Point(Decimal(n).scaleb(-2), Decimal("0.5")) for n in range(8)]
 
 @pytest.fixture
 async def stored(services: Services) -> str:
-    async def body() -> AsyncIterator[bytes]:
-        yield photo(64, 48)
-
-    upload = await stage(services, body())
-    (image,) = await commit_images(services, [upload.staged.image_id])
-    return image.id
+    return (await grounds.stored(services)).id
 
 
 async def in_store(services: Services, image_id: str) -> KnownImage:

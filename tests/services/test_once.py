@@ -13,19 +13,18 @@ import pytest
 from proxy.settings import Settings
 from proxy.wiring import build
 from services import known
-from services.commit import commit_images
 from services.container import Services
 from services.deliver import Delivery, deliver
 from services.embedded import EmbeddedRedis
 from services.errors import TooManyVariants
 from services.once import once
 from services.resolving import resolve
-from services.stage import stage
 from storage.leases import Leases
 from storage.redis_client import connect
 from tests.photos import photo
 from tests.safety.deadly import crash
 from tests.servers import free_port
+from tests.services import grounds
 from transforms.errors import DecoderCrashed, ImpossibleOutput
 from transforms.grammar import parse
 
@@ -44,15 +43,11 @@ async def processes(tmp_path: Path, redis: EmbeddedRedis) -> AsyncIterator[Proce
 
 
 async def staged(services: Services) -> str:
-    async def body() -> AsyncIterator[bytes]:
-        yield photo(320, 240)
-
-    return (await stage(services, body())).staged.image_id
+    return await grounds.staged(services, photo(320, 240))
 
 
 async def stored(services: Services) -> str:
-    (image,) = await commit_images(services, [await staged(services)])
-    return image.id
+    return (await grounds.stored(services, photo(320, 240))).id
 
 
 async def variant(services: Services, image_id: str, plan: str, *, trusted: bool = True) -> Delivery:

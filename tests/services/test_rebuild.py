@@ -20,8 +20,7 @@ from services.resolving import resolve
 from services.values import KnownImage
 from services.warm import warm
 from tests.photos import photo
-from tests.services.grounds import on, only_embedded, staged, stored, with_lost_catalog
-from tests.services.test_reconcile import keys, put, unknown
+from tests.services.grounds import keys, on, only_embedded, put, staged, stored, unknown, with_lost_catalog
 from transforms.grammar import parse
 from transforms.operations.gravity import Point
 

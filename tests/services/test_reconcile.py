@@ -1,7 +1,6 @@
 """Catalog and store may come to say different things: all of it is found, what can be mended is mended, and nothing else is touched."""
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,20 +12,19 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import ImageBusy
-from catalog.records import ImageRecord, Original, ProductDraft, new_product_id
+from catalog.records import ImageRecord, ProductDraft, new_product_id
 from proxy.settings import Settings
 from services import findings, orphans, reconcile, relay
 from services.commit import carry_out, commit_images, create_product
 from services.container import Services
 from services.erase import delete_image
 from services.findings import Finding, Looked
-from services.ids import facts_key, image_id, original_key, variants_prefix
+from services.ids import facts_key, original_key, variants_prefix
 from services.makeable import put_once
 from services.values import KnownImage
 from tests.photos import photo
-from tests.services.grounds import only_embedded, staged, stored
+from tests.services.grounds import keys, only_embedded, put, staged, staged_original, stored, unknown
 from transforms.operations.gravity import Point
-from transforms.values import Facts
 
 pytestmark = pytest.mark.anyio
 
@@ -46,19 +44,6 @@ async def found(services: Services, *, dry_run: bool = False) -> list[Finding]:
     return [finding async for finding in reconcile.reconcile(services, dry_run=dry_run)]
 
 
-async def keys(services: Services) -> list[str]:
-    return [found.key async for found in services.store.list("")]
-
-
-async def put(services: Services, key: str, data: bytes) -> str:
-    await services.store.put(key, data, sha256=hashlib.sha256(data).hexdigest())
-    return key
-
-
-def unknown(seed: bytes = b"unknown") -> str:
-    return image_id(hashlib.sha256(seed).hexdigest())
-
-
 async def a_draft_of(services: Services, images: Sequence[str]) -> None:
     draft = ProductDraft(id=new_product_id(), name="Vase", price=Decimal("1.00"), currency="EUR")
     await create_product(services, draft, images)
@@ -75,13 +60,9 @@ async def facts_are_old(services: Services, image: ImageRecord) -> str:
 
 
 async def a_patch_is_cut_off(services: Services, image: ImageRecord) -> str:
-    name = await staged(services, photo(50, 40))
-    upload = await services.staging.head(name)
-    assert upload
-    facts = Facts.from_json(dict(upload.facts))
-    original = Original(id=name, facts=facts, bytes=upload.bytes, sha256=upload.sha256, place=original_key(name, "jpg", new_product_id()))
+    original = await staged_original(services, new_product_id())
     await carry_out(services, await services.catalog.reserve([original]))
-    return name
+    return original.id
 
 
 async def a_render_outlives_its_picture(services: Services, image: ImageRecord) -> str:
@@ -107,12 +88,7 @@ async def a_check_is_cut_off(services: Services, image: ImageRecord) -> str:
 
 
 async def a_commit_is_cut_off(services: Services, image: ImageRecord) -> str:
-    name = await staged(services, photo(50, 40))
-    upload = await services.staging.head(name)
-    assert upload
-    facts = Facts.from_json(dict(upload.facts))
-    original = Original(id=name, facts=facts, bytes=upload.bytes, sha256=upload.sha256, place=original_key(name, "jpg", None))
-    await services.catalog.reserve([original], standalone=True)
+    await services.catalog.reserve([await staged_original(services)], standalone=True)
     return "commit"
 
 
@@ -285,7 +261,6 @@ async def committed(services: Services, name: str, *, after: float) -> ImageReco
 @pytest.mark.usefixtures("all_is_old")
 async def test_more_than_a_page_is_looked_at(grounded: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "PAGE", 2)
-    monkeypatch.setattr(reconcile, "PAGE", 2)
     images = [await stored(grounded) for _ in range(3)]
     looked = Looked()
     for image in images:

@@ -7,12 +7,10 @@ import pytest
 
 from proxy.settings import Settings
 from proxy.wiring import build
-from services.commit import commit_images
 from services.container import Services
 from services.embedded import EmbeddedRedis
-from services.stage import stage
 from services.warm import warm
-from tests.photos import photo
+from tests.services.grounds import stored
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +25,7 @@ async def services(tmp_path: Path, redis: EmbeddedRedis) -> AsyncIterator[Servic
 
 
 async def test_plans_that_are_impossible_on_a_picture_do_not_keep_the_others_back(services: Services) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        yield photo(64, 48)
-
-    upload = await stage(services, body())
-    (image,) = await commit_images(services, [upload.staged.image_id])
+    image = await stored(services)
     await warm(services, "a message", image.id)
     found = await services.catalog.image(image.id)
     assert found is not None
