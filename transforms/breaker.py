@@ -7,7 +7,7 @@ from collections.abc import Callable
 class Breaker:
     """Open for `seconds` after `failures` in a row; then one call may try, and the next `seconds` later, until one succeeds."""
 
-    def __init__(self, *, failures: int = 5, seconds: float = 10, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, failures: int = 5, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit, self._seconds, self._clock = failures, seconds, clock
         self._failures = 0
         self._retry_at = 0.0

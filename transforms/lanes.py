@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -46,10 +45,6 @@ class Place:
 
     lane: Lane
     used: bool = False
-
-
-# Of the call that this task is about to make.
-promised: ContextVar[Place | None] = ContextVar("promised", default=None)
 
 
 class Gate:
@@ -127,11 +122,11 @@ class Gate:
         with self._changed:
             self._changed.wait_for(lambda: not self.running and not self.waiting, seconds)
 
-    def enter(self, lane: Lane) -> Ticket:
-        """A place in line; PoolBusy unless this task was promised one."""
-        ticket, place = Ticket(lane), promised.get()
+    def enter(self, lane: Lane, promised: Place | None = None) -> Ticket:
+        """A place in line; PoolBusy unless one was promised and is not used yet."""
+        ticket = Ticket(lane)
         with self._changed:
-            if place is None or not self._use(place):
+            if promised is None or not self._use(promised):
                 self.check(lane)
             if self.full:
                 self._lines[lane].append(ticket)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from math import inf
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -23,7 +24,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
-from transforms.lanes import Gate, Lane, promised
+from transforms.lanes import Gate, Lane, Place
 from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
@@ -40,6 +41,9 @@ NICE = 5
 # What a decoder may know of its surroundings; keys and addresses are not among it.
 HARMLESS = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 HARMLESS_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "VIPS_", "G_")
+
+# The place that was promised to the call that this task is about to make.
+_promised: ContextVar[Place | None] = ContextVar("promised", default=None)
 
 
 class RenderPool:
@@ -104,11 +108,11 @@ class RenderPool:
     def promise(self, lane: Lane = Lane.COLD) -> Iterator[None]:
         """Around what is done for the sake of one call of `run`, and that call: PoolBusy now, for it is not turned away later."""
         place = self._gate.promise(lane)
-        token = promised.set(place)
+        token = _promised.set(place)
         try:
             yield
         finally:
-            promised.reset(token)
+            _promised.reset(token)
             self._gate.give_back(place)
 
     async def run(self, function: Callable[[*Ts], T], *args: *Ts, deadline: float | None = None, lane: Lane = Lane.COLD) -> T:
@@ -147,7 +151,7 @@ class RenderPool:
 
     @asynccontextmanager
     async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[None]:
-        ticket = self._gate.enter(lane)
+        ticket = self._gate.enter(lane, _promised.get())
         try:
             try:
                 async with deadlines.waiting():

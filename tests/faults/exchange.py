@@ -12,18 +12,16 @@ from tests.faults.way import Lost, Wire, flipped
 
 @dataclass(frozen=True, kw_only=True)
 class Exchanges:
-    """Those of one connection. `asked` and `targets` are the proxy's books."""
+    """Those of one connection. `asked` is the proxy's count."""
 
     wire: Wire
     asked: Counter[str]
-    targets: list[tuple[str, str]]
 
     async def run(self) -> None:
         """Until one side ends."""
         goes_on = True
         while goes_on and (head := await messages.read_head(self.wire.reader("client"))):
             self.asked[head.method] += 1
-            self.targets.append((head.method, head.target))
             self.wire.method, self.wire.target = head.method, head.target
             self.wire.passed.clear()
             goes_on = await self._answered(head)

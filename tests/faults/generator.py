@@ -9,7 +9,6 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -54,7 +53,6 @@ class Generator:
     async def run(self, requests: Iterable[Request]) -> Load:
         """Offer all of them, and return when each is answered or given up."""
         loop = asyncio.get_running_loop()
-        self._load.wall = monotonic()
         start = loop.time()
         for number, request in enumerate(requests):
             due = start + number / self._rate

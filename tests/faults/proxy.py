@@ -34,7 +34,6 @@ class Proxy:
         self._keeper = _bound(0)
         self.port: int = self._keeper.getsockname()[1]
         self.asked: Counter[str] = Counter()
-        self.targets: list[tuple[str, str]] = []
         self.connections = 0
 
     @property
@@ -141,7 +140,7 @@ class Proxy:
         host, port = self._upstream.hostname or "", self._upstream.port or 80
         wire.server = await asyncio.open_connection(host, port)
         if self._upstream.scheme == "http":
-            await Exchanges(wire=wire, asked=self.asked, targets=self.targets).run()
+            await Exchanges(wire=wire, asked=self.asked).run()
         else:
             await copied(wire)
 

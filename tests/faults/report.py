@@ -61,7 +61,6 @@ class Load:
     """`bodies` are those of successes by their digest; `offered_seconds` is how long it took to offer all, `rate` what was meant."""
 
     rate: float
-    wall: float = 0
     offered_seconds: float = 0
     answers: list[Answer] = field(default_factory=list)
     bodies: dict[bytes, bytes] = field(default_factory=dict)

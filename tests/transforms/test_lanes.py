@@ -5,7 +5,7 @@ from math import isclose
 import pytest
 
 from transforms.errors import PoolBusy
-from transforms.lanes import Gate, Lane, Place, Ticket, promised
+from transforms.lanes import Gate, Lane
 
 COLD, UPLOAD, BACKGROUND = Lane.COLD, Lane.UPLOAD, Lane.BACKGROUND
 
@@ -117,22 +117,15 @@ def test_the_mean_follows_what_calls_take(clock: Clock) -> None:
     assert 0.1 < busy.expected(COLD) < 0.11
 
 
-def promise(gate: Gate) -> Place:
-    """A place for the next who enters here."""
-    place = gate.promise(COLD)
-    promised.set(place)
-    return place
-
-
 def test_a_place_that_was_promised_counts_at_once_and_is_kept(clock: Clock) -> None:
     busy = gate(clock, queue=1)
     busy.enter(COLD)
-    place = promise(busy)
+    place = busy.promise(COLD)
     assert turned_away(busy)
-    assert isinstance(busy.enter(COLD), Ticket)
+    busy.enter(COLD, place)
     assert turned_away(busy)
     with pytest.raises(PoolBusy):
-        busy.enter(COLD)
+        busy.enter(COLD, place)
     busy.give_back(place)
     assert busy.waiting == 1
 
