@@ -35,7 +35,7 @@ class Again(Exception):
 
 
 class Transactions:
-    """Runs functions of a session, each in a transaction of its own. Writing ones may run twice: they must only touch the session."""
+    """Runs functions of a session, each in a transaction of its own. They may run twice: they must only touch the session."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._reading = engine
@@ -49,12 +49,12 @@ class Transactions:
     async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of the work; CatalogUnavailable when the database does not answer."""
         with translated():
-            return await self._reads.wait_for(partial(_run, self._reading, work, *args, **kwargs))
+            return await self._reads.wait_for(partial(_done, self._reading, work, *args, **kwargs))
 
     async def glance(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, for somebody who knows what to do when it takes a moment."""
         with translated():
-            return await self._glances.wait_for(partial(_run, self._reading, work, *args, **kwargs))
+            return await self._glances.wait_for(partial(_done, self._reading, work, *args, **kwargs))
 
     async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of the work once it is committed; CatalogUnavailable when it is not, or nobody can know."""
@@ -68,10 +68,7 @@ class Transactions:
 
     async def _written(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         async with _within(TURN_SECONDS, self._turn):
-            try:
-                return await _run(self._writing, work, *args, **kwargs)
-            except Again:
-                return await _run(self._writing, work, *args, **kwargs)
+            return await _done(self._writing, work, *args, **kwargs)
 
 
 @asynccontextmanager
@@ -81,6 +78,14 @@ async def _within(seconds: float, turn: AbstractAsyncContextManager[None]) -> As
         async with asyncio.timeout(seconds):
             await stack.enter_async_context(turn)
         yield
+
+
+async def _done(engine: AsyncEngine, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The result of the work, which is done once more when nothing can have happened."""
+    try:
+        return await _run(engine, work, *args, **kwargs)
+    except Again:
+        return await _run(engine, work, *args, **kwargs)
 
 
 async def _run(engine: AsyncEngine, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

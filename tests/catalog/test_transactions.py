@@ -132,7 +132,8 @@ async def test_a_statement_that_takes_too_long_is_unavailable(postgres: AsyncEng
 
 
 @on_postgresql
-async def test_work_whose_connection_was_cut_is_done_once_more(postgres: AsyncEngine) -> None:
+@pytest.mark.parametrize("kind", ["read", "glance", "write", "note"])
+async def test_work_whose_connection_was_cut_is_done_once_more(postgres: AsyncEngine, kind: str) -> None:
     turns = count(1)
 
     async def cut_at_first(session: AsyncSession) -> int:
@@ -140,7 +141,7 @@ async def test_work_whose_connection_was_cut_is_done_once_more(postgres: AsyncEn
         await run(session, "SELECT pg_terminate_backend(pg_backend_pid())" if turn == 1 else "SELECT 1")
         return turn
 
-    assert await Transactions(postgres).write(cut_at_first) == 2
+    assert await getattr(Transactions(postgres), kind)(cut_at_first) == 2
 
 
 @on_postgresql
