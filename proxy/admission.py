@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from services.origins.source_url import SourceUrl
-from services.origins.source_url import parse as parse_source
-
 from proxy.image_path import ImagePath, parse_path, parse_remote
 from proxy.picture_query import encoded_url, parse_query, query_text
 from proxy.signing import Signer
+from services.origins.source_url import SourceUrl
+from services.origins.source_url import parse as parse_source
 from transforms.ladder import check_widths, snapped
 from transforms.plan import Plan
 
@@ -41,8 +40,8 @@ class Admission:
         source = parse_source(query.url) if query.url else None
         asked = parse_remote(path) if source else parse_path(path)
         signed = self.signer.verified(asked.accepted, str(source or ""), query, now)
-        if not signed and asked.plan is not None:
-            asked = replace(asked, plan=self.ladder.applied(asked.plan)) if self.ladder.mode != "off" else asked
+        if self.ladder.mode != "off" and asked.plan is not None and not signed:
+            asked = replace(asked, plan=self.ladder.applied(asked.plan))
         spelled_right = raw_path == asked.accepted.encode() and query.raw_url == encoded_url(str(source or ""))
         return Asked(
             path=asked,

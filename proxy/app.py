@@ -14,16 +14,14 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from proxy import logs, metrics
-from proxy.admission import Admission, Ladder
 from proxy.endpoint import routes
 from proxy.handlers.common import Lifecycle, Shell
 from proxy.middleware import Edge
 from proxy.presenter import Presenter
 from proxy.routes import ENDPOINTS
 from proxy.settings import Settings
-from proxy.signing import Signer
 from proxy.watchdog import Watchdog
-from proxy.wiring import build, limits
+from proxy.wiring import admission, build, limits
 from proxy.worker import TaskRunner, cancelled
 from services.container import Services
 from services.daily import reconcile_daily
@@ -54,14 +52,13 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Router) -> AsyncIterator[State]:
-        signer = Signer(keys=settings.signing_keys, required=settings.signatures)
-        admission = Admission(signer=signer, ladder=Ladder(mode=settings.width_ladder, widths=settings.widths))
-        presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings), signer=signer)
+        admits = admission(settings)
+        presenter = Presenter(base=settings.public_url, widths=settings.widths, limits=limits(settings), signer=admits.signer)
         async with build(settings) as services, background(settings, services, lines):
             await services.pool.warm_up()
             _settle()
             _drain_on_sigterm(lifecycle, settings.drain_notice)
-            yield {"shell": Shell(services=services, settings=settings, admission=admission, presenter=presenter, lifecycle=lifecycle)}
+            yield {"shell": Shell(services=services, settings=settings, admission=admits, presenter=presenter, lifecycle=lifecycle)}
 
     router = Router(routes(ENDPOINTS), lifespan=lifespan, redirect_slashes=False)
     return Edge(router, max_body=settings.max_body, deadline=settings.request_deadline, draining=lambda: lifecycle.draining)

@@ -5,23 +5,20 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from catalog.session import connect, revision_state
 from proxy import logs
-from proxy.admission import Admission, Asked, Ladder
+from proxy.admission import Asked
 from proxy.errors import answer_to, problem_type, translated
 from proxy.handlers.pictures import file_stem, original_terms, variant_terms
 from proxy.http import Headers, json_headers, picture_headers
-from proxy.image_path import PREFIX
+from proxy.image_path import split_url
 from proxy.report import Fields, Report, shown
 from proxy.server import CannotStart
 from proxy.settings import Settings
-from proxy.signing import Signer
-from proxy.wiring import blamed, build
+from proxy.wiring import admission, blamed, build
 from services import known
 from services.container import Services
-from services.errors import BadRequest
 from services.explain import Kept, Making, Remembered, check_makeable, kept, making, remembered
 from services.origins.source_url import SourceUrl
 from services.resolving import foreseen
@@ -122,11 +119,8 @@ class _Explainer:
             yield section
 
     def _admitted(self, url: str) -> Asked:
-        parts, settings = _split(url), self._settings
-        ladder = Ladder(mode=settings.width_ladder, widths=settings.widths)
-        admission = Admission(signer=Signer(keys=settings.signing_keys, required=settings.signatures), ladder=ladder)
-        path = unquote(parts.path).removeprefix(PREFIX)
-        return admission.admitted(path, parts.path.encode(), parts.query.encode(), time.time())
+        parts, path = split_url(url)
+        return admission(self._settings).admitted(path, parts.path.encode(), parts.query.encode(), time.time())
 
     def _signature(self, asked: Asked) -> Fields:
         if not asked.signed:
@@ -159,16 +153,6 @@ class _Explainer:
                 json_headers(name, "", terms) if asked.path.described else picture_headers(name, resolved.plan.format, where.etag, terms)
             ),
         )
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise BadRequest(f"{url[:60]!r} is no URL.", expected=f"a path that begins with {PREFIX}, or a URL with one") from error
-    if not parts.path.startswith(PREFIX):
-        raise BadRequest(f"{parts.path[:60]!r} is not the path of a picture.", expected=f"a path that begins with {PREFIX}")
-    return parts
 
 
 def _fresh(found: Remembered) -> int:

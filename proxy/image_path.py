@@ -6,6 +6,7 @@ A remote picture has no id in its path: `/img/{plan}.{ext}`.
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from services.errors import BadRequest
 from services.ids import checked_id, is_image_id
@@ -65,6 +66,17 @@ def path_of(image_id: str, plan: str = NOTHING, extension: str = "") -> str:
     """The path of a variant, or of the original when there is no extension; that of a remote picture when there is no id."""
     stem = PREFIX + "/".join(part for part in (image_id, plan if plan != NOTHING or not image_id else "") if part)
     return f"{stem}.{extension}" if extension else stem
+
+
+def split_url(url: str) -> tuple[SplitResult, str]:
+    """The parts of a picture's URL that somebody typed, and what stands behind `/img/`; BadRequest when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadRequest(f"{url[:60]!r} is no URL.", expected=f"a path that begins with {PREFIX}, or a URL with one") from error
+    if not parts.path.startswith(PREFIX):
+        raise BadRequest(f"{parts.path[:60]!r} is not the path of a picture.", expected=f"a path that begins with {PREFIX}")
+    return parts, unquote(parts.path.removeprefix(PREFIX))
 
 
 @lru_cache(maxsize=8192)

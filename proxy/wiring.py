@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from catalog.repository import Catalog
 from catalog.session import connect as connect_catalog
 from catalog.session import migrate
+from proxy.admission import Admission, Ladder
 from proxy.settings import Settings, WrongSetting, refusal, variable
+from proxy.signing import Signer
 from services.broker import Tasks, make_broker
 from services.container import Services
 from services.edges import Edges
@@ -131,6 +133,13 @@ def origins(settings: Settings) -> Origins:
         own_host=urlsplit(settings.public_url).hostname or "",
         max_bytes=settings.max_bytes,
         deadline=settings.remote_deadline,
+    )
+
+
+def admission(settings: Settings) -> Admission:
+    return Admission(
+        signer=Signer(keys=settings.signing_keys, required=settings.signatures),
+        ladder=Ladder(mode=settings.width_ladder, widths=settings.widths),
     )
 
 

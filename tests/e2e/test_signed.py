@@ -117,6 +117,7 @@ def test_a_remote_url_is_signed_in_its_one_spelling() -> None:
     [
         (["/img/nonsense"], {}, "There is no such image"),
         (["/products"], {}, "begins with /img/"),
+        (["http://[/img/a"], {}, "is no URL"),
         (["/img/w256.webp?url=file:///etc/passwd"], {}, "http"),
         (["/img/_.webp?url=https://a.b/c", "--key", "k9"], {}, "k1, k0"),
         (["/img/_.webp?url=https://a.b/c"], {"PROGIMAGE_SIGNING_KEYS": "", "PROGIMAGE_SIGNATURES": "off"}, "SIGNING_KEYS"),
