@@ -6,11 +6,11 @@ from itertools import islice
 from pathlib import Path
 from statistics import linear_regression
 
-from bench.clients import family
 from bench.soak import traffic
 from bench.soak.figures import Figure, at_most, say, told
 from bench.soak.site import Site, jemalloc, running_site
 from tests.faults.generator import offered
+from tests.servers import family
 
 COUNT = 20_000
 STEP = 500
