@@ -15,7 +15,7 @@ import httpx2
 import pyvips
 
 from tests.photos import photo
-from tests.servers import wait_until
+from tests.servers import family, wait_until
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "photos"
 CORES = os.cpu_count() or 1
@@ -82,15 +82,6 @@ def wrk(url: str, seconds: int) -> float:
     found = re.search(r"Requests/sec:\s+([0-9.]+)", output)
     assert found, output
     return float(found[1])
-
-
-def family(pid: int) -> set[int]:
-    """The process and all of its living descendants."""
-    parents = {int(path.parent.name): int(_field(path, "PPid")) for path in Path("/proc").glob("[0-9]*/status")}
-    found = {pid}
-    while grown := {process for process, parent in parents.items() if parent in found} - found:
-        found |= grown
-    return found
 
 
 def peak_megabytes(pid: int) -> float:

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.clients import CORES, family, fetch_all, stored, warmed
+from bench.clients import CORES, fetch_all, stored, warmed
 from tests.deployments import progimage_server
-from tests.servers import answers, free_port, running
+from tests.servers import answers, family, free_port, running
 
 BUILD = Path(__file__).parents[1] / "build"
 THUMBOR = "thumbor==7.8.0"

@@ -74,6 +74,28 @@ def answers(url: str) -> bool:
         return False
 
 
+def family(pid: int) -> set[int]:
+    """The process and all of its living descendants."""
+    found = {pid}
+    with suppress(OSError):  # it may end meanwhile
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            found.update(*(family(int(child)) for child in children.read_text().split()))
+    return found
+
+
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """These processes do nothing: the kernel accepts connections for them still, and nobody says anything."""
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
 @contextmanager
 def running(
     command: Sequence[object],

@@ -1,12 +1,8 @@
 """A database that is silent holds nobody up for long, and once it was so several times, for no time at all."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +13,7 @@ from catalog.repository import Catalog
 from catalog.session import connect, migrate
 from catalog.transactions import GLANCE_SECONDS
 from tests.catalog.builders import a_stored_image
-from tests.servers import Server, postgres_server
+from tests.servers import Server, family, frozen, postgres_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("catalog-patience")]
 
@@ -39,27 +35,9 @@ async def catalog(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     await engine.dispose()
 
 
-def family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in family(int(child)))]
-
-
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """Connections are accepted, by the kernel, and nobody says anything."""
-    pids = family(server.pid)
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 async def test_a_glance_at_a_frozen_database_is_short_and_soon_none(postgres: Server, catalog: Catalog) -> None:
     image = await a_stored_image(catalog)
-    with frozen(postgres):
+    with frozen(*family(postgres.pid)):
         lasted = [await glance(catalog, image.id) for _ in range(FAILURES + 5)]
     assert all(GLANCE_SECONDS <= seconds < GLANCE_SECONDS + 1 for seconds in lasted[:FAILURES])
     assert all(seconds < AT_ONCE for seconds in lasted[FAILURES:])
@@ -78,7 +56,7 @@ async def glance(catalog: Catalog, image_id: str) -> float:
 async def test_many_who_glance_at_a_frozen_database_at_once_are_kept_no_longer(postgres: Server, catalog: Catalog) -> None:
     """More of them than there are connections: nobody waits for a connection that somebody gave up."""
     image = await a_stored_image(catalog)
-    with frozen(postgres):
+    with frozen(*family(postgres.pid)):
         lasted = await asyncio.gather(*(glance(catalog, image.id) for _ in range(100)))
     assert max(lasted) < GLANCE_SECONDS + 1
     await asyncio.sleep(module.LEFT_ALONE_SECONDS)

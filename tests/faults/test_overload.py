@@ -1,10 +1,7 @@
 """Too much work, and children that do nothing: what an app does then, seen from outside."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -18,7 +15,7 @@ from tests.faults.generator import offered
 from tests.faults.report import Report, Request, judged, percentiles
 from tests.faults.tagged import tagged
 from tests.photos import photo
-from tests.servers import Server
+from tests.servers import Server, family, frozen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("overload")]
 
@@ -59,32 +56,17 @@ def quiet(site: Site) -> None:
     eventually(lambda: site.ready() == "ready")
 
 
-def children(app: Server) -> list[int]:
+def children(app: Server) -> set[int]:
     """The processes that render."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-            command = path.with_name("cmdline").read_bytes()
-        except (OSError, IndexError):
-            continue
-        if parent == app.pid and b"multiprocessing.spawn" in command:
-            found.append(int(path.parent.name))
-    return found
+    return {pid for pid in family(app.pid) if b"multiprocessing.spawn" in command_of(pid)}
 
 
-@contextmanager
-def frozen(app: Server) -> Iterator[None]:
-    """All children stopped, as by a debugger or a machine that swaps."""
-    stopped = children(app)
-    assert stopped
-    for child in stopped:
-        os.kill(child, signal.SIGSTOP)
+def command_of(pid: int) -> bytes:
+    """Nothing for one that has ended."""
     try:
-        yield
-    finally:
-        for child in set(stopped) & set(children(app)):
-            os.kill(child, signal.SIGCONT)
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def capacity(site: Site) -> float:
@@ -126,7 +108,7 @@ async def test_under_four_times_the_load_hits_are_quick_and_who_is_turned_away_k
 def test_frozen_children_are_told_on_readyz_within_two_seconds_and_nothing_else_waits_for_them(site: Site) -> None:
     hit = f"/img/{site.image}/w256.webp"
     assert site.api.get(hit).status_code == 200
-    with frozen(site.app):
+    with frozen(*children(site.app)):
         began = time.monotonic()
         eventually(lambda: site.api.get("/readyz").status_code == 503, within=6)
         assert site.ready() == "rendering is stuck"
@@ -142,7 +124,7 @@ def test_frozen_children_are_told_on_readyz_within_two_seconds_and_nothing_else_
 
 def test_who_waits_for_frozen_children_is_told_at_the_deadline_and_the_work_is_not_lost(site: Site) -> None:
     path = site.cold(910)
-    with frozen(site.app):
+    with frozen(*children(site.app)):
         began = time.monotonic()
         answer = site.api.get(path)
         assert answer.status_code == 503
@@ -165,7 +147,7 @@ def test_an_upload_on_a_slow_line_may_take_longer_than_the_deadline(site: Site) 
 @pytest.mark.soak
 def test_children_that_stay_frozen_are_replaced(site: Site) -> None:
     stopped = children(site.app)
-    with frozen(site.app):
+    with frozen(*stopped):
         assert site.api.get(site.cold(911)).status_code == 503
-        assert eventually(lambda: not set(stopped) & set(children(site.app)), within=30)
+        assert eventually(lambda: not stopped & children(site.app), within=30)
     assert eventually(lambda: site.api.get(site.cold(912)).status_code == 200, within=5)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tests.e2e.conftest import eventually, product, store, upload
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.rules import Down, Latency, Rule, Stall
 from tests.photos import photo, size_of
-from tests.servers import Server, redis_server
+from tests.servers import Server, frozen, redis_server
 
 pytestmark = pytest.mark.xdist_group("faults-redis")
 
@@ -41,17 +41,8 @@ class Town:
     way: Proxy
     client: Redis
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """The real server, stopped: connections are accepted still."""
-        os.kill(self.redis.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.redis.pid, signal.SIGCONT)
-
     def broken(self, how: Rule | None) -> AbstractContextManager[None]:
-        return self.way.broken(how) if how else self.frozen()
+        return self.way.broken(how) if how else frozen(self.redis.pid)
 
     def can_upload(self) -> bool:
         return self.api.post("/uploads", content=photo(64, 48)).status_code == 202
@@ -142,7 +133,7 @@ def test_without_redis_pictures_are_served_and_uploads_refused_at_once(town: Tow
 
 
 def test_a_frozen_redis_gathers_no_connections(town: Town, stored: str) -> None:
-    with town.frozen():
+    with frozen(town.redis.pid):
         for _ in range(10):
             town.api.get(cold(stored))
             town.can_upload()

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -11,6 +10,7 @@ import pytest
 
 from proxy.handlers.health import TRIAL, why_not
 from services.flights import Flights
+from tests.servers import frozen
 from transforms.engine import self_test
 from transforms.pool import RenderPool
 
@@ -43,15 +43,14 @@ async def test_a_pool_that_renders_is_ready_and_many_who_ask_cost_one_picture(po
 
 async def test_a_frozen_child_is_told_within_a_second_and_ready_again_when_it_goes_on(pool: RenderPool) -> None:
     trials, child = Flights[None](), await pool.run(os.getpid)
-    os.kill(child, signal.SIGSTOP)
     forget(pool)
-    began = time.monotonic()
-    assert await why_not(pool, trials) == STUCK
-    assert time.monotonic() - began < 2
-    # Asked again it is no better, though its only child seems to be at work now.
-    assert pool.full
-    assert await why_not(pool, trials) in {STUCK, SATURATED}
-    os.kill(child, signal.SIGCONT)
+    with frozen(child):
+        began = time.monotonic()
+        assert await why_not(pool, trials) == STUCK
+        assert time.monotonic() - began < 2
+        # Asked again it is no better, though its only child seems to be at work now.
+        assert pool.full
+        assert await why_not(pool, trials) in {STUCK, SATURATED}
     await trials.join(TRIAL, lambda: pool.run(self_test))
     assert await why_not(pool, trials) is None
     assert await pool.run(os.getpid) == child

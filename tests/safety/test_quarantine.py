@@ -1,7 +1,6 @@
 """What crashed or was late once fails at once the next time, in every process, and costs no second child."""
 
 import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -23,7 +22,7 @@ from storage.quarantine import Quarantine
 from storage.redis_client import PATIENCE, connect
 from tests.photos import photo
 from tests.safety.deadly import be_late, crash
-from tests.servers import free_port
+from tests.servers import free_port, frozen
 from transforms.errors import DecoderCrashed, LimitExceeded, RenderTimeout
 from transforms.grammar import parse
 
@@ -158,13 +157,10 @@ async def test_a_redis_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     assert await quarantine.noted("a", "b") == {"a"}
     client = connect(server.url)
     pid = (await client.info("server"))["process_id"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(pid):
         began = time.monotonic()
         assert await quarantine.noted("a") == set()
         assert time.monotonic() - began < 4 * PATIENCE
-    finally:
-        os.kill(pid, signal.SIGCONT)
     # An answer that nobody waited for is not taken for the next one.
     assert await quarantine.noted("b", "a") == {"a"}
     await quarantine.close()

@@ -1,7 +1,6 @@
 """Leases: one holder at a time, one that lives; and nobody waits for a Redis that is in trouble."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from redis.asyncio import Redis
 from storage import leases as module
 from storage.leases import DEAD_SECONDS, Leases
 from storage.redis_client import PATIENCE, connect
-from tests.servers import REPOSITORY, Server, free_port, redis_server
+from tests.servers import REPOSITORY, Server, free_port, frozen, redis_server
 
 pytestmark = pytest.mark.anyio
 
@@ -146,7 +145,7 @@ async def test_a_holder_that_beats_keeps_it_for_longer_than_a_lease_lives(redis:
         assert await held(other, "long")
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["frozen", "killed"])
+@pytest.mark.parametrize("how", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=pytest.mark.soak)], ids=["frozen", "killed"])
 async def test_a_holder_that_beats_no_more_loses_it_and_takes_it_from_nobody(
     redis: Server, pair: tuple[Leases, Leases], how: signal.Signals
 ) -> None:
@@ -176,14 +175,10 @@ async def test_without_redis_everybody_works_and_nobody_waits() -> None:
 async def test_a_redis_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         async with leases_at(server.url) as one, leases_at(server.url) as other, one.hold("a"):
-            os.kill(server.pid, signal.SIGSTOP)
-            try:
-                with anyio.fail_after(4 * PATIENCE):
-                    async with other.hold("a") as ours:
-                        assert ours
-                    await other.wait("a")
-            finally:
-                os.kill(server.pid, signal.SIGCONT)
+            with frozen(server.pid), anyio.fail_after(4 * PATIENCE):
+                async with other.hold("a") as ours:
+                    assert ours
+                await other.wait("a")
             # An answer that nobody waited for is not taken for the next one.
             assert await held(other, "a")
             assert not await held(other, "b")
