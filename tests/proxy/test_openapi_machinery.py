@@ -80,7 +80,7 @@ def test_every_route_method_header_and_error_is_in_it() -> None:
     assert paths["/things/{id}"].keys() == {"get", "head", "post"}
     get, post = paths["/things/{id}"]["get"], paths["/things/{id}"]["post"]
     assert get["responses"].keys() == {"200", "404", "414", "500", "503"}
-    assert post["responses"].keys() == {"201", "204", "400", "414", "415", "500"}
+    assert post["responses"].keys() == {"201", "204", "400", "408", "414", "415", "500"}
     assert {"ETag", "X-Request-ID"} <= get["responses"]["200"]["headers"].keys()
     assert "Retry-After" in get["responses"]["503"]["headers"]
     assert "/problems/unknown-image" in get["responses"]["404"]["description"]
