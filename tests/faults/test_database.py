@@ -1,8 +1,6 @@
 """The database refuses, is frozen, slow or locked, or dies at a bad moment: what an app shows then, from outside."""
 
 import asyncio
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,11 +23,10 @@ from catalog.transactions import GLANCE_SECONDS, WORK_SECONDS
 from services.memory import KNOWN_SECONDS
 from tests.deployments import progimage_server
 from tests.e2e.conftest import eventually, product, store, upload
-from tests.faults.books import family
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.rules import Down, DropAnswer, Latency
 from tests.photos import photo
-from tests.servers import Server, postgres_server, redis_server
+from tests.servers import Server, family, frozen, postgres_server, redis_server
 
 pytestmark = pytest.mark.xdist_group("faults-database")
 
@@ -115,30 +112,30 @@ def refuses(site: Site, *paths: str) -> list[float]:
     return [answer.elapsed.total_seconds() for answer in answers]
 
 
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """The kernel takes connections, and nobody says anything."""
-    pids = family(server.pid)
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+def ask(url: str, *statements: str) -> object:
+    """Ask PostgreSQL itself, in one transaction; the first value of the last answer."""
 
-
-def ask(url: str, statement: str) -> None:
-    """Ask PostgreSQL itself."""
-
-    async def once() -> None:
+    async def once() -> object:
         engine = create_async_engine(url.replace("postgresql", "postgresql+asyncpg"), poolclass=NullPool)
         async with engine.connect() as connection:
-            for each in statement.split(";"):
-                await connection.execute(text(each))
+            for statement in statements:
+                found = await connection.execute(text(statement))
+            value: object = found.scalar() if found.returns_rows else None
         await engine.dispose()
+        return value
 
-    asyncio.run(once())
+    return asyncio.run(once())
+
+
+@contextmanager
+def locked(site: Site, mode: str, seconds: float) -> Iterator[None]:
+    """Somebody holds the table of images for so long."""
+    held = f"SELECT count(*) FROM pg_locks WHERE mode = '{mode.title().replace(' ', '')}Lock' AND granted AND relation = 'image'::regclass"
+    with ThreadPoolExecutor(1) as holder:
+        holding = holder.submit(ask, site.postgres.url, f"LOCK TABLE image IN {mode} MODE", f"SELECT pg_sleep({seconds})")
+        eventually(lambda: ask(site.postgres.url, held))
+        yield
+        holding.result()
 
 
 def test_pictures_are_shown_while_the_database_refuses_connections(site: Site) -> None:
@@ -151,7 +148,7 @@ def test_pictures_are_shown_while_the_database_refuses_connections(site: Site) -
 
 
 def test_pictures_are_shown_while_the_database_is_frozen(site: Site) -> None:
-    with frozen(site.postgres):
+    with frozen(*family(site.postgres.pid)):
         waited = shows_pictures(site, cold="w102")
         assert max(waited) < QUICKLY
         assert sum(seconds > GLANCE_SECONDS for seconds in waited) <= FAILURES
@@ -177,7 +174,7 @@ def test_a_database_that_is_far_away_is_slow_and_no_more(site: Site) -> None:
 @pytest.mark.soak
 def test_the_catalog_says_at_once_that_it_is_away_when_it_was_silent_several_times(site: Site) -> None:
     paths = ["/images", "/products", f"/images/{site.image}"]
-    with frozen(site.postgres), ThreadPoolExecutor(len(paths)) as clients:
+    with frozen(*family(site.postgres.pid)), ThreadPoolExecutor(len(paths)) as clients:
         first = list(clients.map(site.api.get, paths))
         assert {answer.status_code for answer in first} == {503}
         assert max(answer.elapsed.total_seconds() for answer in first) < WORK_SECONDS + 2
@@ -238,30 +235,22 @@ def patiently(send: Callable[[], httpx2.Response], status: int) -> dict[str, Any
 
 @pytest.mark.soak
 def test_a_table_that_is_locked_holds_up_who_writes_and_nobody_who_looks(site: Site) -> None:
-    locked = "LOCK TABLE image IN EXCLUSIVE MODE; SELECT pg_sleep(8)"
-    with ThreadPoolExecutor(1) as holder:
-        held = holder.submit(ask, site.postgres.url, locked)
-        time.sleep(0.3)
+    with locked(site, "EXCLUSIVE", 10):
         answer = site.api.post("/images", content=photo(64, 48))
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/catalog-unavailable")
         assert answer.elapsed.total_seconds() < WORK_SECONDS + 1
         assert site.works()
-        held.result()
     assert store(site.api, photo(64, 48))
 
 
 @pytest.mark.soak
 def test_when_all_connections_are_taken_pictures_are_shown_and_the_catalog_says_so(site: Site) -> None:
     """Nobody can even look at images here, so every connection that somebody takes is held."""
-    locked = "LOCK TABLE image IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(12)"
-    with ThreadPoolExecutor(40) as clients:
-        held = clients.submit(ask, site.postgres.url, locked)
-        time.sleep(0.3)
+    with locked(site, "ACCESS EXCLUSIVE", 12), ThreadPoolExecutor(30) as clients:
         crowd = [clients.submit(site.api.get, "/images") for _ in range(30)]
         time.sleep(1.5)
         assert max(shows_pictures(site, cold="w106")) < QUICKLY
         assert {answer.result().status_code for answer in crowd} == {503}
-        held.result()
     eventually(site.works, within=LEFT_ALONE_SECONDS + 2)
 
 
