@@ -17,6 +17,7 @@ AT_ONCE = 8
 # From all of them together: names below one domain are as many origins as its owner likes, and each fetch is an open file or two.
 AT_ONCE_IN_ALL = 128
 WAIT = 1.0
+LEFT_ALONE_SECONDS = 10.0
 REMEMBERED = 1000
 
 Origin = tuple[str, str, int]
@@ -25,7 +26,7 @@ Origin = tuple[str, str, int]
 @dataclass(kw_only=True)
 class Gate:
     places: Semaphore = field(default_factory=lambda: Semaphore(AT_ONCE))
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: Breaker = field(default_factory=lambda: Breaker(seconds=LEFT_ALONE_SECONDS))
     users: int = 0
 
 
