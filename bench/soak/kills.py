@@ -22,7 +22,7 @@ from tests.faults.tagged import tagged
 from tests.servers import family
 
 COUNT = 50_000
-# What one application of two cores manages beside the generator, with something in hand: this is not about overload.
+# It need not be reached: who is turned away is counted, and what is answered is judged.
 RATE = 100
 BATCH = 2000
 PICTURES = 24
