@@ -5,6 +5,7 @@ Every context manager here waits until the server answers, and raises ServerFail
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -210,17 +211,20 @@ def nginx_server(
     port: int | None = None,
     purge_port: int | None = None,
     counted: bool = False,
-    timeouts: str = "",
+    timeouts: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """nginx with nginx/progimage.conf before these apps (`host:port`); its cache is in `folder/cache`, its tombstones in `folder/deleted`.
 
     `purge_port` is where it is told of deletions. `counted` says whether the limits on requests apply to the tests, which all come from
-    one address. `timeouts` are lines for nginx that make those of the shipped file shorter.
+    one address. `timeouts` are other values for some of those in the shipped file, by their names there.
     """
     port = port or free_port()
     _write_site(folder, upstreams, port, purge_port or free_port(), counted=counted)
-    with (folder / "site/server.conf").open("a") as site:
-        site.write(timeouts)
+    shipped = (REPOSITORY / "nginx/progimage.conf").read_text()
+    for name, value in (timeouts or {}).items():
+        shipped, found = re.subn(rf"\b{name} \d+s;", f"{name} {value};", shipped)
+        assert found, name
+    (folder / "progimage.conf").write_text(shipped)
     globals_ = f"daemon off; pid {folder}/nginx.pid; error_log stderr;" + (" user root;" if os.geteuid() == 0 else "")
     command = ["nginx", "-p", f"{folder}/", "-c", folder / "progimage.conf", "-g", globals_]
     with running(
@@ -230,9 +234,8 @@ def nginx_server(
 
 
 def _write_site(folder: Path, upstreams: Sequence[str], port: int, purge_port: int, *, counted: bool) -> None:
-    """The shipped file as it is; of what differs between machines, a version for this test."""
+    """Of what differs between machines, a version for this test."""
     (folder / "site").mkdir(parents=True)
-    shutil.copy(REPOSITORY / "nginx/progimage.conf", folder)
     servers = "".join(f"server {address} max_fails=2 fail_timeout=2s;" for address in upstreams)
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "site/http.conf").write_text(f"""

@@ -58,7 +58,9 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path, settings: Mapping[str, str] | None = None, *, apps: int = 2, timeouts: str = "") -> Iterator[Site]:
+def running_site(
+    folder: Path, settings: Mapping[str, str] | None = None, *, apps: int = 2, timeouts: Mapping[str, str] | None = None
+) -> Iterator[Site]:
     with ExitStack() as stack:
         (folder / "redis").mkdir(parents=True)
         shared = {

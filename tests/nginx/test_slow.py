@@ -42,10 +42,10 @@ class Patience:
 
 @pytest.fixture(scope="module", params=["hasty", pytest.param("shipped", marks=pytest.mark.soak)])
 def patience(request: pytest.FixtureRequest, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patience]:
-    lines = "client_header_timeout 1s; client_body_timeout 2s; send_timeout 2s;" if request.param == "hasty" else ""
+    hasty = {"client_header_timeout": "1s", "client_body_timeout": "2s", "send_timeout": "2s"} if request.param == "hasty" else None
     apps = [app.url.removeprefix("http://") for app in site.apps]
-    with nginx_server(tmp_path_factory.mktemp("slow") / "nginx", apps, timeouts=lines) as server:
-        yield Patience(server=server, header=1, pause=2) if lines else Patience(server=server, header=10, pause=15)
+    with nginx_server(tmp_path_factory.mktemp("slow") / "nginx", apps, timeouts=hasty) as server:
+        yield Patience(server=server, header=1, pause=2) if hasty else Patience(server=server, header=10, pause=15)
 
 
 def test_the_shipped_timeouts_are_those_of_the_soak() -> None:
