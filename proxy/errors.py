@@ -177,10 +177,10 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         status=502, title="Source unavailable", meaning="The picture cannot be fetched from its host. The server's log has the reason."
     ),
     requests.SourceTooSlow: Answer(status=504, title="Source too slow", meaning="The picture did not arrive from its host in time."),
-    requests.SourceBusy: _later("Source busy", "Too many pictures are being fetched from this host already, or it says that it is busy."),
+    requests.SourceBusy: _later("Source busy", "The host of `url` says that it is busy."),
     Stopping: _later("Server is stopping", "It could not wait any longer for this request to end: send it again."),
     pictures.RenderUnavailable: _later("Rendering unavailable", "No child process can be kept alive."),
-    pictures.PoolBusy: _later("Busy", "Too many renders wait already."),
+    pictures.PoolBusy: _later("Busy", "Too many renders wait already, or too many pictures of other hosts."),
     pictures.OutOfTime: _later("Out of time", "The request waited so long that it was not begun, or somebody else's was not done."),
     pictures.RenderTimeout: _later("Render took too long", "The render passed its deadline and was stopped."),
     storage.StagingFull: _later(

@@ -12,7 +12,7 @@ RequestError(ProgImageError)
 │   ├── SourceMissing     its host says that there is none
 │   ├── SourceUnavailable for whatever reason: what it says is the same for all of them, so that nobody learns about a network from it
 │   ├── SourceTooSlow     it did not arrive in time
-│   └── SourceBusy        its host is asked by many at this moment, or says that it is: try again
+│   └── SourceBusy        its host says that it is: try again
 ├── BadSignature          missing, or not of this URL
 ├── ExpiredSignature      the URL was good until `exp`
 ├── TooManyVariants       the image has as many variants as unsigned URLs may have made: maximum
