@@ -40,12 +40,6 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that it has started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [pid, *(each for task in tasks for child in task.read_text().split() for each in family(int(child)))]
-
-
 @contextmanager
 def client(server: Server, *, receive: int = 0) -> Iterator[socket.socket]:
     """A connection, which reads through a window of `receive` bytes unless that is 0."""
