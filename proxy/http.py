@@ -41,27 +41,27 @@ TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class Freshness:
     """For how long an answer may be kept: what Cache-Control says, and the second in Unix time until which, if that is fixed."""
 
     control: str
     until: int | None = None
 
 
-def kept(
+def freshness(
     now: float = 0, *, staged: bool = False, steered: bool = False, named: bool = False, fresh: int | None = None, exp: int | None = None
-) -> Kept:
+) -> Freshness:
     """For how long a picture may be kept. `steered`: its plan names the stored point, `named`: a preset.
 
     `fresh` are the seconds for which a remote source is believed, `exp` the last second of its signed URL, after which nothing is shown,
     not even when we are away. These two end at a time, not after one: nginx tells nobody how old what it has kept is.
     """
     if fresh is None and exp is None:
-        return Kept(control=STAGED if staged else FOCAL if steered else PRESET if named else IMMUTABLE)
+        return Freshness(control=STAGED if staged else FOCAL if steered else PRESET if named else IMMUTABLE)
     longest = 60 if staged or steered else 3600 if named else YEAR
     until = min(int(now) + min(longest, fresh if fresh is not None else YEAR), exp if exp is not None else int(now) + YEAR)
     stale = STALE if exp is None and not named else "must-revalidate"
-    return Kept(control=f"{'private' if staged else 'public'}, {stale}", until=until)
+    return Freshness(control=f"{'private' if staged else 'public'}, {stale}", until=until)
 
 
 def quoted(etag: str) -> str:
@@ -102,7 +102,7 @@ class Terms:
     """On what terms bytes are given: how long they may be kept, their canonical path when another was asked for, whether Accept chose
     them, and what people should know of them."""
 
-    kept: Kept
+    freshness: Freshness
     location: str | None = None
     negotiated: bool = False
     warning: str = ""
@@ -124,8 +124,8 @@ def _headers(media_type: str, disposition: str, etag: str | None, terms: Terms) 
     own = {
         "content-type": media_type,
         "etag": quoted(etag) if etag else "",
-        "cache-control": terms.kept.control,
-        "expires": "" if terms.kept.until is None else formatdate(terms.kept.until, usegmt=True),
+        "cache-control": terms.freshness.control,
+        "expires": "" if terms.freshness.until is None else formatdate(terms.freshness.until, usegmt=True),
         "content-disposition": disposition,
         "content-location": terms.location or "",
         "vary": "Accept" if terms.negotiated else "",

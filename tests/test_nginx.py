@@ -26,17 +26,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.errors import ANSWERS, problem_type
-from proxy.http import Kept, kept
+from proxy.http import Freshness, freshness
 from tests.servers import REPOSITORY, Server, free_port, nginx_server, wait_until
 
 IMAGE = "/img/aaaaaaaaaaaaaaaaaaaaaaaaaa"
-FOR_EVER = kept()
+FOR_EVER = freshness()
 
 
-def lifetime(target: str) -> Kept:
+def lifetime(target: str) -> Freshness:
     """What the app says of its pictures; some it gives for a second: with a preset, with a signature that ends, of another host."""
     now = time.time()
-    brief = {"p_brief": kept(now, fresh=1, named=True), "exp=1": kept(now, exp=int(now) + 1), "brief": kept(now, fresh=1)}
+    brief = {"p_brief": freshness(now, fresh=1, named=True), "exp=1": freshness(now, exp=int(now) + 1), "brief": freshness(now, fresh=1)}
     return next((found for name, found in brief.items() if name in target), FOR_EVER)
 
 

@@ -25,7 +25,7 @@ from proxy.handlers.contract import (
     url_replies,
 )
 from proxy.handlers.transforms import plan_help
-from proxy.http import FOCAL, REDIRECT, Terms, Unsatisfiable, encoded, kept, matches, picture_headers
+from proxy.http import FOCAL, REDIRECT, Terms, Unsatisfiable, encoded, freshness, matches, picture_headers
 from proxy.image_path import DESCRIBED, ImagePath, path_of
 from proxy.responses import BytesResponse, FileResponse, asked_part, bytes_answer, described, unchanged
 from services import deliver, known, remote
@@ -148,7 +148,7 @@ def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh:
     path = asked.path
     came_to = path.with_plan(resolved.plan).accepted
     return Terms(
-        kept=kept(time(), staged=image.staged, steered=path.steered, named=path.named, fresh=fresh, exp=asked.expires),
+        freshness=freshness(time(), staged=image.staged, steered=path.steered, named=path.named, fresh=fresh, exp=asked.expires),
         location=asked.address(came_to) if elsewhere or came_to != path.accepted else None,
         negotiated=elsewhere or (path.plan is not None and path.plan.auto),
         warning=" ".join(resolved.warnings),
@@ -156,7 +156,7 @@ def variant_terms(asked: Asked, image: KnownImage, resolved: Resolved, *, fresh:
 
 
 def original_terms(asked: Asked, image: KnownImage) -> Terms:
-    return Terms(kept=kept(time(), staged=image.staged, exp=asked.expires))
+    return Terms(freshness=freshness(time(), staged=image.staged, exp=asked.expires))
 
 
 def timing(stages: Timings) -> str:

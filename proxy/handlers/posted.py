@@ -9,7 +9,7 @@ from proxy.endpoint import Endpoint, Reply
 from proxy.handlers.common import services
 from proxy.handlers.contract import NEVER_CACHED, ONE_PICTURE, PICTURE_TYPES, RENDERED_HEADERS, SAFETY_HEADERS, TRANSFORM
 from proxy.handlers.pictures import EXTENSION, PLAN, timing
-from proxy.http import NO_STORE, Kept, Terms, encoded, picture_headers
+from proxy.http import NO_STORE, Freshness, Terms, encoded, picture_headers
 from proxy.image_path import parse_posted, posted_path_of
 from proxy.responses import BytesResponse
 from services.transform import Posted, posted, transform
@@ -31,7 +31,7 @@ async def transformed(request: Request, plan: Plan, picture: Posted, negotiated:
     resolved, data = made.resolved, made.rendition.data
     location = posted_path_of(resolved.plan)
     terms = Terms(
-        kept=Kept(control=NO_STORE),
+        freshness=Freshness(control=NO_STORE),
         location=location if location.encode() != request.scope["raw_path"] else None,
         negotiated=negotiated,
         warning=" ".join(resolved.warnings),

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from httplint import HttpResponseLinter
 
-from proxy.http import Terms, kept, picture_headers
+from proxy.http import Terms, freshness, picture_headers
 from tests import redbot_driver
 from tests.deployments import Deployment
 from tests.e2e.conftest import product, store, upload
@@ -130,7 +130,7 @@ def test_redbot_and_httplint_find_no_fault(deployment: Deployment, seen: Mapping
 def test_httplint_finds_no_fault_in_what_a_remote_or_signed_picture_says(
     *, staged: bool, named: bool, fresh: int | None, left: int | None
 ) -> None:
-    terms = Terms(kept=kept(time(), staged=staged, named=named, fresh=fresh, exp=None if left is None else int(time()) + left))
+    terms = Terms(freshness=freshness(time(), staged=staged, named=named, fresh=fresh, exp=None if left is None else int(time()) + left))
     linter = HttpResponseLinter()
     linter.process_response_topline(b"1.1", b"200", b"OK")
     linter.process_headers([(b"date", formatdate(usegmt=True).encode()), *picture_headers("a.webp", "webp", "tag", terms)])
