@@ -20,12 +20,6 @@ def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     server.stop()
 
 
-@pytest.fixture
-async def services(tmp_path: Path, redis: EmbeddedRedis) -> AsyncIterator[Services]:
-    async with build(Settings(data=tmp_path, redis_url=redis.url)) as built:
-        yield built
-
-
 @pytest.fixture(scope="session", params=PARAMS)
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     name: str = request.param
@@ -47,7 +41,7 @@ async def standing(servers: Settings) -> AsyncIterator[Services]:
 
 
 @pytest.fixture
-async def grounded(standing: Services, ground: Settings) -> AsyncIterator[Services]:
+async def services(standing: Services, ground: Settings) -> AsyncIterator[Services]:
     """With a store and a catalog of its own."""
-    async with on(standing, ground) as services:
-        yield services
+    async with on(standing, ground) as built:
+        yield built

@@ -25,9 +25,9 @@ def test_a_clock_that_is_set_is_noticed_once(times: Sequence[float], moved: Sequ
 
 
 @only_embedded
-async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(grounded: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily, "EVERY_SECONDS", 0.02)
-    image = await stored(grounded)
+    image = await stored(services)
     told: list[Found] = []
     done = asyncio.Event()
 
@@ -36,8 +36,8 @@ async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(grounded: Se
         done.set()
 
     for _ in range(2):
-        await grounded.store.delete(facts_key(image.id))
-        tasks = [asyncio.create_task(reconcile_daily(grounded, tell)) for _ in range(3)]
+        await services.store.delete(facts_key(image.id))
+        tasks = [asyncio.create_task(reconcile_daily(services, tell)) for _ in range(3)]
         async with asyncio.timeout(20):
             await done.wait()
         await asyncio.sleep(0.1)
@@ -47,10 +47,10 @@ async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(grounded: Se
 
 
 @only_embedded
-async def test_each_loss_is_a_line_of_the_log(grounded: Services, capsys: pytest.CaptureFixture[str]) -> None:
-    image = await stored(grounded)
-    await grounded.store.delete(image.place)
-    assert await reconcile_and_log(grounded) == {"missing": 1}
+async def test_each_loss_is_a_line_of_the_log(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    image = await stored(services)
+    await services.store.delete(image.place)
+    assert await reconcile_and_log(services) == {"missing": 1}
     lines = capsys.readouterr().out.splitlines()
     assert any("original_lost" in line and image.id in line for line in lines)
     assert any("reconciled" in line for line in lines)

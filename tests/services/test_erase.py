@@ -17,9 +17,9 @@ from services.ids import facts_key, variants_prefix
 from services.makeable import put_once
 from tests.photos import photo
 from tests.servers import free_port, nginx_server
-from tests.services.grounds import keys, stored
+from tests.services.grounds import keys, only_embedded, stored
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, only_embedded]
 
 PICTURE = photo(64, 48)
 

@@ -14,9 +14,10 @@ from services.ids import facts_key
 from services.values import KnownImage
 from storage.base import NotStored
 from tests.services import grounds
+from tests.services.grounds import only_embedded
 from transforms.operations.gravity import Point
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, only_embedded]
 
 POINTS = [Point(Decimal(n).scaleb(-2), Decimal("0.5")) for n in range(8)]
 

@@ -98,46 +98,46 @@ async def forgotten(services: Services) -> tuple[ImageRecord, bytes]:
 
 
 @only_embedded
-async def test_only_what_lacks_a_row_is_taken_up(grounded: Services) -> None:
-    there, (image, facts) = await stored(grounded), await forgotten(grounded)
-    deleting = await stored(grounded)
-    await grounded.catalog.delete_image(deleting.id)
-    assert [(finding.subject, finding.mended) for finding in await rebuilt(grounded)] == [(image.id, True)]
-    record = await grounded.catalog.image(image.id)
+async def test_only_what_lacks_a_row_is_taken_up(services: Services) -> None:
+    there, (image, facts) = await stored(services), await forgotten(services)
+    deleting = await stored(services)
+    await services.catalog.delete_image(deleting.id)
+    assert [(finding.subject, finding.mended) for finding in await rebuilt(services)] == [(image.id, True)]
+    record = await services.catalog.image(image.id)
     assert record
     assert KnownImage.from_record(record).to_json().encode() == facts
-    assert await grounded.catalog.image(there.id) == there
-    assert (await grounded.catalog.images([deleting.id]))[deleting.id].state == "deleting"
+    assert await services.catalog.image(there.id) == there
+    assert (await services.catalog.images([deleting.id]))[deleting.id].state == "deleting"
 
 
 @only_embedded
 @pytest.mark.parametrize("facts", [None, b"", b"[]", b"{}", b'{"id": 1, "facts": {}}'])
-async def test_what_lacks_facts_gets_them_from_its_bytes(grounded: Services, facts: bytes | None) -> None:
-    image, true = await forgotten(grounded)
-    await grounded.store.delete(facts_key(image.id))
+async def test_what_lacks_facts_gets_them_from_its_bytes(services: Services, facts: bytes | None) -> None:
+    image, true = await forgotten(services)
+    await services.store.delete(facts_key(image.id))
     if facts is not None:
-        await put(grounded, facts_key(image.id), facts)
-    assert [(finding.subject, finding.mended) for finding in await rebuilt(grounded)] == [(image.id, True)]
-    assert await grounded.store.get(facts_key(image.id)) == true
-    assert await find(grounded, image.id) == KnownImage.from_json(true.decode())
+        await put(services, facts_key(image.id), facts)
+    assert [(finding.subject, finding.mended) for finding in await rebuilt(services)] == [(image.id, True)]
+    assert await services.store.get(facts_key(image.id)) == true
+    assert await find(services, image.id) == KnownImage.from_json(true.decode())
 
 
 @only_embedded
-async def test_an_original_that_was_moved_is_taken_up_where_it_is(grounded: Services) -> None:
-    image, _ = await forgotten(grounded)
+async def test_an_original_that_was_moved_is_taken_up_where_it_is(services: Services) -> None:
+    image, _ = await forgotten(services)
     place = original_key(image.id, "jpg", new_product_id())
-    await put(grounded, place, await grounded.store.get(image.place))
-    await grounded.store.delete(image.place)
-    assert [finding.mended for finding in await rebuilt(grounded)] == [True]
-    assert (await find(grounded, image.id)).place == place
+    await put(services, place, await services.store.get(image.place))
+    await services.store.delete(image.place)
+    assert [finding.mended for finding in await rebuilt(services)] == [True]
+    assert (await find(services, image.id)).place == place
 
 
 @only_embedded
-async def test_bytes_that_are_not_those_of_their_name_are_reported(grounded: Services) -> None:
-    image, _ = await forgotten(grounded)
-    await grounded.store.delete(image.place)
-    await put(grounded, image.place, b"other bytes")
-    await put(grounded, original_key(unknown(b"text"), "jpg", None), b"text")
-    found = {finding.subject: (finding.kind, finding.mended) for finding in await rebuilt(grounded)}
+async def test_bytes_that_are_not_those_of_their_name_are_reported(services: Services) -> None:
+    image, _ = await forgotten(services)
+    await services.store.delete(image.place)
+    await put(services, image.place, b"other bytes")
+    await put(services, original_key(unknown(b"text"), "jpg", None), b"text")
+    found = {finding.subject: (finding.kind, finding.mended) for finding in await rebuilt(services)}
     assert found == {image.id: ("damaged", False), unknown(b"text"): ("unlisted", False)}
-    assert await grounded.catalog.images(found) == {}
+    assert await services.catalog.images(found) == {}

@@ -114,136 +114,136 @@ DISTURBANCES: list[tuple[str, Disturbance]] = [
 @only_embedded
 @pytest.mark.usefixtures("all_is_old")
 @pytest.mark.parametrize(("kind", "disturb"), DISTURBANCES, ids=[disturb.__name__ for _, disturb in DISTURBANCES])
-async def test_what_came_apart_is_found_and_mended_and_all_else_stays(grounded: Services, kind: str, disturb: Disturbance) -> None:
+async def test_what_came_apart_is_found_and_mended_and_all_else_stays(services: Services, kind: str, disturb: Disturbance) -> None:
     picture = photo(64, 48)
-    image = await stored(grounded, picture)
-    await a_draft_of(grounded, [await staged(grounded, photo(40, 30))])
-    await relay.relay(grounded)
-    assert await found(grounded) == []
-    whole = await keys(grounded)
+    image = await stored(services, picture)
+    await a_draft_of(services, [await staged(services, photo(40, 30))])
+    await relay.relay(services)
+    assert await found(services) == []
+    whole = await keys(services)
 
-    subject = await disturb(grounded, image)
-    disturbed = await keys(grounded)
-    dry = await found(grounded, dry_run=True)
+    subject = await disturb(services, image)
+    disturbed = await keys(services)
+    dry = await found(services, dry_run=True)
     assert [(finding.kind, finding.subject, finding.mended) for finding in dry if finding.subject[:4] != "warm"] == [(kind, subject, False)]
-    assert await keys(grounded) == disturbed
+    assert await keys(services) == disturbed
 
-    mended = [finding for finding in await found(grounded) if finding.subject[:4] != "warm"]
+    mended = [finding for finding in await found(services) if finding.subject[:4] != "warm"]
     assert mended == [replace(finding, mended=True) for finding in dry if finding.subject[:4] != "warm"]
-    await relay.relay(grounded)
-    assert await found(grounded) == []
-    left = await keys(grounded)
+    await relay.relay(services)
+    assert await found(services) == []
+    left = await keys(services)
     assert left == whole or disturb is a_commit_is_cut_off
     assert set(whole) <= set(left)
-    assert await grounded.store.get(image.place) == picture
-    record = await grounded.catalog.image(image.id)
+    assert await services.store.get(image.place) == picture
+    record = await services.catalog.image(image.id)
     assert record
-    assert (await grounded.store.get(facts_key(image.id))).decode() == KnownImage.from_record(record).to_json()
+    assert (await services.store.get(facts_key(image.id))).decode() == KnownImage.from_record(record).to_json()
 
 
 @pytest.mark.usefixtures("all_is_old")
-async def test_a_lost_original_is_reported_until_somebody_uploads_it_again(grounded: Services) -> None:
+async def test_a_lost_original_is_reported_until_somebody_uploads_it_again(services: Services) -> None:
     picture = photo(64, 48)
-    image = await stored(grounded, picture)
-    await a_draft_of(grounded, [await staged(grounded, photo(40, 30))])
-    await relay.relay(grounded)
-    await grounded.store.delete(image.place)
+    image = await stored(services, picture)
+    await a_draft_of(services, [await staged(services, photo(40, 30))])
+    await relay.relay(services)
+    await services.store.delete(image.place)
     for _ in range(2):
-        (finding,) = await found(grounded)
+        (finding,) = await found(services)
         assert (finding.kind, finding.subject, finding.bytes, finding.mended, finding.lost) == (
             "missing", image.id, len(picture), False, True,
         )  # fmt: skip
-    assert (await stored(grounded, picture)).id == image.id
-    assert await grounded.store.get(image.place) == picture
-    assert await found(grounded) == []
+    assert (await stored(services, picture)).id == image.id
+    assert await services.store.get(image.place) == picture
+    assert await found(services) == []
 
 
 @pytest.mark.usefixtures("all_is_old")
 @pytest.mark.parametrize("cut", [1, 0])
-async def test_a_damaged_original_is_left_alone_until_somebody_uploads_it_again(grounded: Services, cut: int) -> None:
+async def test_a_damaged_original_is_left_alone_until_somebody_uploads_it_again(services: Services, cut: int) -> None:
     picture = photo(64, 48)
-    image = await stored(grounded, picture)
-    await relay.relay(grounded)
+    image = await stored(services, picture)
+    await relay.relay(services)
     damaged = picture[:-9] + bytes(9 - cut)
-    await grounded.store.delete(image.place)
-    await put(grounded, image.place, damaged)
+    await services.store.delete(image.place)
+    await put(services, image.place, damaged)
     # Flipped bits are found by those who read it.
-    assert [(finding.kind, finding.subject, finding.lost) for finding in await found(grounded)] == [("damaged", image.id, True)] * cut
-    assert await grounded.store.get(image.place) == damaged
-    assert (await stored(grounded, picture)).id == image.id
-    assert await grounded.store.get(image.place) == picture
-    assert await found(grounded) == []
+    assert [(finding.kind, finding.subject, finding.lost) for finding in await found(services)] == [("damaged", image.id, True)] * cut
+    assert await services.store.get(image.place) == damaged
+    assert (await stored(services, picture)).id == image.id
+    assert await services.store.get(image.place) == picture
+    assert await found(services) == []
 
 
 @pytest.mark.usefixtures("all_is_old")
-async def test_a_whole_picture_without_a_row_is_never_deleted(grounded: Services) -> None:
-    kept, lost = await stored(grounded), await stored(grounded)
-    await relay.relay(grounded)
-    await put(grounded, f"{variants_prefix(lost.id)}x.jpg", b"variant")
-    whole = await keys(grounded)
+async def test_a_whole_picture_without_a_row_is_never_deleted(services: Services) -> None:
+    kept, lost = await stored(services), await stored(services)
+    await relay.relay(services)
+    await put(services, f"{variants_prefix(lost.id)}x.jpg", b"variant")
+    whole = await keys(services)
     # What a catalog that was restored from an older copy looks like.
-    await grounded.catalog.delete_image(lost.id)
-    await grounded.catalog.erase(lost.id)
+    await services.catalog.delete_image(lost.id)
+    await services.catalog.erase(lost.id)
     for _ in range(2):
-        assert [(finding.kind, finding.subject, finding.mended) for finding in await found(grounded)] == [("unlisted", lost.id, False)]
-    assert await keys(grounded) == whole
+        assert [(finding.kind, finding.subject, finding.mended) for finding in await found(services)] == [("unlisted", lost.id, False)]
+    assert await keys(services) == whole
     assert kept.place in whole
 
 
 @only_embedded
 @pytest.mark.usefixtures("all_is_old")
-async def test_a_catalog_that_knows_little_of_the_store_deletes_nothing(grounded: Services) -> None:
+async def test_a_catalog_that_knows_little_of_the_store_deletes_nothing(services: Services) -> None:
     for seed in (b"one", b"two"):
-        await put(grounded, original_key(unknown(seed), "jpg", None), seed)
-    await stored(grounded)
-    await put(grounded, f"{variants_prefix(unknown())}x.jpg", b"variant")
-    await relay.relay(grounded)
-    whole = await keys(grounded)
-    assert {(finding.kind, finding.mended) for finding in await found(grounded)} == {("orphan", False)}
-    assert await keys(grounded) == whole
+        await put(services, original_key(unknown(seed), "jpg", None), seed)
+    await stored(services)
+    await put(services, f"{variants_prefix(unknown())}x.jpg", b"variant")
+    await relay.relay(services)
+    whole = await keys(services)
+    assert {(finding.kind, finding.mended) for finding in await found(services)} == {("orphan", False)}
+    assert await keys(services) == whole
 
 
 @only_embedded
-async def test_nothing_younger_than_a_day_is_touched(grounded: Services, ground: Settings) -> None:
-    await stored(grounded)
+async def test_nothing_younger_than_a_day_is_touched(services: Services, ground: Settings) -> None:
+    await stored(services)
     young = [
-        await put(grounded, f"{variants_prefix(unknown())}new.jpg", b"variant"),
-        await put(grounded, "checks/new.txt", b"new"),
-        await put(grounded, original_key(unknown(b"other"), "jpg", None), b"original"),
+        await put(services, f"{variants_prefix(unknown())}new.jpg", b"variant"),
+        await put(services, "checks/new.txt", b"new"),
+        await put(services, original_key(unknown(b"other"), "jpg", None), b"original"),
     ]
-    old = await put(grounded, f"{variants_prefix(unknown())}old.jpg", b"variant")
+    old = await put(services, f"{variants_prefix(unknown())}old.jpg", b"variant")
     two_days = time.time() - 2 * 24 * 3600
     folder = Path(ground.storage_url)
     os.utime(folder / old, (two_days, two_days))
-    assert await found(grounded) == []
+    assert await found(services) == []
     for key in young:
         os.utime(folder / key, (two_days, two_days))
-    assert {(finding.kind, finding.mended) for finding in await found(grounded)} == {("orphan", True), ("leftover", True)}
-    assert not set(young) & set(await keys(grounded))
+    assert {(finding.kind, finding.mended) for finding in await found(services)} == {("orphan", True), ("leftover", True)}
+    assert not set(young) & set(await keys(services))
 
 
 @pytest.mark.usefixtures("all_is_old")
-async def test_two_at_once_do_what_one_does(grounded: Services) -> None:
-    image = await stored(grounded)
+async def test_two_at_once_do_what_one_does(services: Services) -> None:
+    image = await stored(services)
     for _, disturb in DISTURBANCES:
-        await disturb(grounded, image)
-    await asyncio.gather(*(found(grounded) for _ in range(3)))
-    await relay.relay(grounded)
-    assert await found(grounded) == []
-    (kept,) = [key for key in await keys(grounded) if key.startswith("originals/images/") and image.id in key]
+        await disturb(services, image)
+    await asyncio.gather(*(found(services) for _ in range(3)))
+    await relay.relay(services)
+    assert await found(services) == []
+    (kept,) = [key for key in await keys(services) if key.startswith("originals/images/") and image.id in key]
     assert kept == image.place
 
 
 @pytest.mark.usefixtures("all_is_old")
-async def test_a_picture_that_is_committed_while_its_orphan_goes_is_whole_or_refused(grounded: Services) -> None:
+async def test_a_picture_that_is_committed_while_its_orphan_goes_is_whole_or_refused(services: Services) -> None:
     for _ in range(3):
-        await stored(grounded)
+        await stored(services)
     for number in range(6):
         picture = photo(64, 48)
-        name = await staged(grounded, picture)
-        await put(grounded, original_key(name, "jpg", None), picture)
-        _, image = await asyncio.gather(found(grounded), committed(grounded, name, after=0.01 * number))
-        assert await grounded.store.get(image.place) == picture
+        name = await staged(services, picture)
+        await put(services, original_key(name, "jpg", None), picture)
+        _, image = await asyncio.gather(found(services), committed(services, name, after=0.01 * number))
+        assert await services.store.get(image.place) == picture
 
 
 async def committed(services: Services, name: str, *, after: float) -> ImageRecord:
@@ -259,14 +259,14 @@ async def committed(services: Services, name: str, *, after: float) -> ImageReco
 
 @only_embedded
 @pytest.mark.usefixtures("all_is_old")
-async def test_more_than_a_page_is_looked_at(grounded: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_than_a_page_is_looked_at(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "PAGE", 2)
-    images = [await stored(grounded) for _ in range(3)]
+    images = [await stored(services) for _ in range(3)]
     looked = Looked()
     for image in images:
-        await put_once(grounded, f"{variants_prefix(image.id)}x.jpg", b"variant")
-        await grounded.store.delete(facts_key(image.id))
-    mended = [finding async for finding in reconcile.reconcile(grounded, looked=looked)]
+        await put_once(services, f"{variants_prefix(image.id)}x.jpg", b"variant")
+        await services.store.delete(facts_key(image.id))
+    mended = [finding async for finding in reconcile.reconcile(services, looked=looked)]
     assert sorted(finding.subject for finding in mended if finding.kind == "facts") == sorted(image.id for image in images)
     assert (looked.images, looked.objects) == (3, 9)
 

@@ -12,9 +12,9 @@ from services.commit import commit_images
 from services.container import Services
 from storage.base import NotStored
 from tests.photos import photo
-from tests.services.grounds import staged, staged_original, stored
+from tests.services.grounds import only_embedded, staged, staged_original, stored
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, only_embedded]
 
 
 @pytest.fixture(autouse=True)
