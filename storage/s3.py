@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from storage.s3_client import ensure_bucket, make_client, status, translated
 from transforms.formats import by_extension
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3.type_defs import (
         HeadObjectOutputTypeDef,
         ListObjectsV2OutputTypeDef,
@@ -205,16 +206,14 @@ class S3Store:
     def _receive(self, key: str, target: IO[bytes], sha256: str | None) -> None:
         """Write the object to the target; DigestConflict when it has not this digest, or not the one that its metadata promises."""
         answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-        digest, began = hashlib.sha256(), time.monotonic()
+        digest = hashlib.sha256()
         target.seek(0)
         try:
             target.truncate()
             with closing(answer["Body"]) as body:
-                for chunk in body.iter_chunks(CHUNK):
+                for chunk in self._chunks(body):
                     digest.update(chunk)
                     target.write(chunk)
-                    if time.monotonic() - began > self._read_timeout + target.tell() / SLOWEST:
-                        raise StorageUnavailable("The object store is too slow.")
             target.flush()
         except BotoCoreError:
             raise  # some of them are OSErrors too
@@ -226,9 +225,18 @@ class S3Store:
     def _digest(self, key: str) -> str:
         digest = hashlib.sha256()
         with translated(key), closing(self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"]) as body:
-            for chunk in body.iter_chunks(CHUNK):
+            for chunk in self._chunks(body):
                 digest.update(chunk)
         return digest.hexdigest()
+
+    def _chunks(self, body: "StreamingBody") -> Iterator[bytes]:
+        """The body as it arrives; StorageUnavailable when it trickles."""
+        began, size = time.monotonic(), 0
+        for chunk in body.iter_chunks(CHUNK):
+            yield chunk
+            size += len(chunk)
+            if time.monotonic() - began > self._read_timeout + size / SLOWEST:
+                raise StorageUnavailable("The object store is too slow.")
 
     def _verify(self, key: str, size: int, sha256: str) -> None:
         found = self._head(key)
