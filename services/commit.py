@@ -5,8 +5,8 @@ and proven, the facts put beside it; (d) rows ready; (e) staging told. Only afte
 """
 
 import asyncio
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 import structlog
@@ -20,6 +20,7 @@ from services.ids import facts_key, original_key
 from services.stage import missing
 from services.values import KnownImage
 from storage.base import DigestConflict, NotStored, StagedImage, StorageError, StorageUnavailable
+from storage.digests import sha256_of
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,8 @@ async def commit_remote(services: Services, image_id: str) -> None:
     originals = await _originals(services, [image_id], product_id=None, remote=True)
     await carry_out(services, await services.catalog.reserve(originals, remote=True, image_ids=[image_id]))
     # What many pages show would else fill staging until the next purge, and leave no room for uploads.
-    await _leave_staging(services, image_id)
+    with _unless_staging_is_away():
+        await services.staging.drop(image_id)
 
 
 async def create_product(services: Services, draft: ProductDraft, image_ids: Sequence[str]) -> tuple[ProductRecord, bool]:
@@ -119,21 +121,17 @@ async def carry_out(services: Services, reservation: Reservation) -> None:
     for image in reservation.images:
         services.memory.forget(image.id)
     # Those too that were stored before: a copy that was uploaded anew must not outlive the picture.
-    await _tell_staging(services, reservation.images)
+    with _unless_staging_is_away():
+        for image in reservation.images:
+            await services.staging.mark_transferred(image.id)
     await outbox.send(services, warm)
 
 
-async def _tell_staging(services: Services, images: Sequence[ImageRecord]) -> None:
+@contextmanager
+def _unless_staging_is_away() -> Iterator[None]:
+    """Around telling it what is done already."""
     try:
-        for image in images:
-            await services.staging.mark_transferred(image.id)
-    except StorageError as error:
-        log.warning("staging_not_told", reason=str(error))
-
-
-async def _leave_staging(services: Services, image_id: str) -> None:
-    try:
-        await services.staging.drop(image_id)
+        yield
     except StorageError as error:
         log.warning("staging_not_told", reason=str(error))
 
@@ -201,7 +199,7 @@ def _metadata(known: KnownImage) -> dict[str, str]:
 async def put_facts(services: Services, known: KnownImage) -> None:
     """Write the facts object; one that an interrupted commit left for another place is replaced."""
     data, key = known.to_json().encode(), facts_key(known.id)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = sha256_of(data)
     try:
         await services.store.put(key, data, sha256=digest)
     except DigestConflict:

@@ -1,6 +1,5 @@
 """Objects in the store that can be made again: whoever comes first writes them, nobody waits for the disk, and damaged ones go."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -8,6 +7,7 @@ import structlog
 
 from services.container import Services
 from storage.base import DigestConflict, NotStored
+from storage.digests import sha256_of
 
 log = structlog.get_logger(__name__)
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 async def put_once(services: Services, key: str, data: bytes) -> None:
     """Store the bytes unless something is there already: two processes may make the same thing at once."""
     with suppress(DigestConflict):
-        await services.store.put(key, data, sha256=hashlib.sha256(data).hexdigest(), durable=False)
+        await services.store.put(key, data, sha256=sha256_of(data), durable=False)
 
 
 async def whole(services: Services, key: str) -> bytes | None:

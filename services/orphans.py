@@ -16,9 +16,9 @@ from services.erase import erase_all
 from services.findings import Finding, Looked, pages
 from services.ids import facts_key, is_image_id, variants_prefix
 from storage.base import NotStored, StoredObject
+from storage.digests import CHECKS
 
 PREFIXES = ("originals/", "facts/", "variants/")
-LEFTOVERS = "checks/"
 # The rest is found the next time: memory is bounded.
 MOST = 10_000
 
@@ -47,7 +47,7 @@ async def find_orphans(services: Services, before: datetime, looked: Looked, *, 
         elif objects and all(found.modified is not None and found.modified < before for found in objects):
             gone = not (dry_run or unknown.catalog_is_lost) and await _erase(services, image_id, objects)
             yield Finding(kind="orphan", subject=image_id, bytes=size, mended=gone)
-    async for found in services.store.list(LEFTOVERS):
+    async for found in services.store.list(CHECKS):
         if found.modified is not None and found.modified < before:
             if not dry_run:
                 await services.store.delete(found.key)

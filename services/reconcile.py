@@ -5,7 +5,6 @@ has a row never, nor one that somebody may have been told is stored.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from services.ids import facts_key
 from services.orphans import find_orphans
 from services.values import KnownImage
 from storage.base import NotStored, ObjectStore
+from storage.digests import CHECKS, sha256_of
 
 MESSAGES: tuple[Kind, ...] = ("commit", "erase", "warm")
 # Between two looks at what seems to be missing, in seconds.
@@ -42,8 +42,8 @@ async def reconcile(services: Services, *, dry_run: bool = False, looked: Looked
 
 async def _now(store: ObjectStore) -> datetime:
     """The time by the store's clock, which dates the objects, or by ours where that is behind: nothing must look older than it is."""
-    key, data = f"checks/{uuid4().hex}.txt", b"what time is it?"
-    await store.put(key, data, sha256=hashlib.sha256(data).hexdigest(), durable=False)
+    key, data = f"{CHECKS}{uuid4().hex}.txt", b"what time is it?"
+    await store.put(key, data, sha256=sha256_of(data), durable=False)
     try:
         now, written = datetime.now(UTC), (await store.head(key)).modified
         return min(now, written or now)

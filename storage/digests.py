@@ -6,6 +6,9 @@ from uuid import uuid4
 
 from storage.base import DigestConflict, ObjectStore, StorageUnavailable
 
+# Objects that are deleted as soon as they have proved something: what is left there is nobody's.
+CHECKS = "checks/"
+
 
 def sha256_of(source: bytes | Path) -> str:
     """The hex SHA-256 of bytes, or of a file without having it in memory."""
@@ -24,7 +27,7 @@ def conflict(key: str, what: str) -> DigestConflict:
 
 async def prove(store: ObjectStore) -> None:
     """Put, get and delete a small object; StorageUnavailable when what comes back is not what was put."""
-    key = f"checks/{uuid4().hex}.txt"
+    key = f"{CHECKS}{uuid4().hex}.txt"
     data = key.encode()
     try:
         await store.put(key, data, sha256=sha256_of(data))
