@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVarTuple
 
 import pytest
 
@@ -14,6 +15,8 @@ from transforms.lanes import Lane
 from transforms.pool import NICE, RenderPool
 
 pytestmark = pytest.mark.anyio
+
+Ts = TypeVarTuple("Ts")
 
 HOLD = 0.4
 
@@ -75,28 +78,31 @@ async def other(pool: RenderPool) -> None:
         await pool.run(abs, -1)
 
 
+async def hurried(pool: RenderPool, seconds: float, function: Callable[[*Ts], None], *args: *Ts) -> float:
+    """As a request does that has so much time; what is left of it. To be run as a task: a deadline is that of its context."""
+    deadline.start(seconds)
+    await pool.run(function, *args)
+    return deadline.left()
+
+
 async def test_what_waits_ends_with_its_request_and_is_never_begun(pool: RenderPool, tmp_path: Path) -> None:
     running = asyncio.create_task(pool.run(time.sleep, HOLD))
     await asyncio.sleep(0)
-    deadline.start(HOLD / 4)
     with pytest.raises(OutOfTime):
-        await pool.run(note, tmp_path / "begun", "late")
+        await asyncio.create_task(hurried(pool, HOLD / 4, note, tmp_path / "begun", "late"))
     assert not running.done()
     await running
     assert not (tmp_path / "begun").exists()
 
 
 async def test_nothing_begins_for_a_request_that_is_over(pool: RenderPool, tmp_path: Path) -> None:
-    deadline.start(-1)
     with pytest.raises(OutOfTime):
-        await pool.run(note, tmp_path / "begun", "late")
+        await asyncio.create_task(hurried(pool, -1, note, tmp_path / "begun", "late"))
     assert not (tmp_path / "begun").exists()
 
 
 async def test_what_was_begun_may_end_after_its_request(pool: RenderPool) -> None:
-    deadline.start(HOLD / 4)
-    await pool.run(time.sleep, HOLD)
-    assert deadline.left() < 0
+    assert await asyncio.create_task(hurried(pool, HOLD / 4, time.sleep, HOLD)) < 0
 
 
 async def test_children_leave_the_processor_to_their_parent(pool: RenderPool) -> None:
