@@ -19,6 +19,9 @@ from tests.e2e.conftest import eventually
 from tests.faults.invariants import agreement
 from tests.faults.tagged import tagged
 
+# It is needed in the soak only.
+pytestmark = pytest.mark.soak
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Deployment]:
