@@ -5,13 +5,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from services import daily
+from services import daily, reconcile
 from services.container import Services
 from services.daily import Clock, Found, reconcile_and_log, reconcile_daily
 from services.ids import facts_key
 from tests.services.grounds import only_embedded, stored
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(reconcile, "LOOK_AGAIN", 0)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +31,7 @@ def test_a_clock_that_is_set_is_noticed_once(times: Sequence[float], moved: Sequ
 
 
 @only_embedded
-async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daily, "EVERY_SECONDS", 0.02)
+async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(services: Services) -> None:
     image = await stored(services)
     told: list[Found] = []
     done = asyncio.Event()

@@ -186,7 +186,7 @@ def grow(count: int) -> int:
 
 async def test_a_child_that_has_grown_is_replaced_and_no_call_is_lost() -> None:
     pool = RenderPool(workers=2, queue=1000, wait=60, deadline=60, resident=160 << 20)
-    pids = await asyncio.gather(*(pool.run(grow, 20 << 20) for _ in range(32)))
+    pids = await asyncio.gather(*(pool.run(grow, 20 << 20) for _ in range(20)))
     await pool.close()
     # A child begins with more than 20 MiB.
     assert max(pids.count(pid) for pid in set(pids)) <= 7
