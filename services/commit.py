@@ -197,14 +197,9 @@ def _metadata(known: KnownImage) -> dict[str, str]:
 
 
 async def put_facts(services: Services, known: KnownImage) -> None:
-    """Write the facts object; one that an interrupted commit left for another place is replaced."""
-    data, key = known.to_json().encode(), facts_key(known.id)
-    digest = sha256_of(data)
-    try:
-        await services.store.put(key, data, sha256=digest)
-    except DigestConflict:
-        await services.store.delete(key)
-        await services.store.put(key, data, sha256=digest)
+    """Write the facts object, in the place of one that says something else."""
+    data = known.to_json().encode()
+    await services.store.put(facts_key(known.id), data, sha256=sha256_of(data), replace=True)
 
 
 async def _records(services: Services, image_ids: Sequence[str]) -> list[ImageRecord]:

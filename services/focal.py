@@ -1,13 +1,10 @@
 """The focal point of a stored picture: what crops by `g_focal` keep."""
 
-from contextlib import suppress
-
 from catalog.records import ImageRecord
 from services.commit import put_facts
 from services.container import Services
 from services.ids import facts_key
 from services.values import KnownImage
-from storage.base import DigestConflict
 from transforms.operations.gravity import Point
 
 
@@ -25,8 +22,7 @@ async def tell_store(services: Services, image: ImageRecord) -> None:
 
     Whoever wrote facts looks again afterwards: so what is true stays in the end, whichever process wrote last.
     """
-    with suppress(DigestConflict):  # another process was faster
-        await put_facts(services, KnownImage.from_record(image))
+    await put_facts(services, KnownImage.from_record(image))
     latest = await services.catalog.image(image.id)
     if latest is None or latest.state == "deleting":
         await services.store.delete(facts_key(image.id))

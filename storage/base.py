@@ -99,7 +99,7 @@ class ObjectStore(Protocol):
 
         Taken by the same bytes: fine, `created` is false. Taken by others: DigestConflict. `durable` says that the bytes must
         survive a loss of power before this returns (originals); renditions can be made again and may skip that cost. `replace` says
-        that other bytes there can only be damaged ones, since the key follows from the bytes: they are replaced in one step.
+        that other bytes there are damaged, or older facts: they are replaced in one step.
         """
 
     async def get(self, key: str) -> bytes:
