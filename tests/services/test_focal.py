@@ -1,7 +1,9 @@
 """A focal point is true in the catalog and in the store, whoever else changes the image at that moment."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
+from itertools import cycle
 
 import pytest
 
@@ -49,6 +51,13 @@ async def test_of_many_points_at_once_catalog_and_store_keep_the_same(services: 
     for _ in range(5):
         await asyncio.gather(*(set_focal(services, stored, point) for point in POINTS))
         assert (await in_store(services, stored)).focal == await in_catalog(services, stored) in POINTS
+
+
+async def test_processes_that_move_a_point_at_once_hear_of_no_trouble(services: Services, stored: str) -> None:
+    processes = [replace(services, facts=asyncio.Lock()) for _ in range(4)]
+    for _ in range(10):
+        await asyncio.gather(*(set_focal(process, stored, point) for process, point in zip(cycle(processes), POINTS, strict=False)))
+    assert (await in_store(services, stored)).focal == await in_catalog(services, stored) in POINTS
 
 
 async def test_a_point_that_another_process_set_meanwhile_is_what_the_store_keeps(services: Services, stored: str) -> None:
