@@ -31,7 +31,7 @@ from tests.catalog.builders import a_stored_image
 from tests.deployments import environment, progimage_server, progimage_worker
 from tests.e2e.conftest import eventually, product, upload
 from tests.photos import photo
-from tests.servers import REPOSITORY, Server, redis_server
+from tests.servers import REPOSITORY, Server, frozen, redis_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-workers")]
 
@@ -142,13 +142,10 @@ async def test_a_message_is_sent_when_redis_is_back(
 ) -> None:
     monkeypatch.setattr(relay, "SENDING", timedelta())
     message = await a_message(services)
-    os.kill(redis.pid, signal.SIGSTOP)
-    try:
+    with frozen(redis.pid):
         began = time.monotonic()
         await relay.relay(services)
         assert time.monotonic() - began < 2
-    finally:
-        os.kill(redis.pid, signal.SIGCONT)
     assert await is_open(services, message)
     await asyncio.to_thread(eventually, queue.ping)
     await relay.relay(services)
@@ -186,10 +183,9 @@ def warmed(town: Town, count: int) -> Callable[[], int]:
 @pytest.mark.soak
 def test_a_worker_that_freezes_and_comes_back_changes_nothing(town: Town) -> None:
     recorded = warmed(town, 6)
-    with Redis.from_url(town.redis.url) as client, progimage_worker(town.folder / "one", town.settings) as frozen:
+    with Redis.from_url(town.redis.url) as client, progimage_worker(town.folder / "one", town.settings) as first:
         eventually(lambda: list(client.scan_iter("dramatiq:__acks__*")))
-        os.kill(frozen.pid, signal.SIGSTOP)
-        try:
+        with frozen(first.pid):
             assert recorded() < 12, "it was stopped too late to prove anything"
             with progimage_worker(town.folder / "two", town.settings):
                 began = time.monotonic()
@@ -197,32 +193,29 @@ def test_a_worker_that_freezes_and_comes_back_changes_nothing(town: Town) -> Non
                 print(f"taken over in {time.monotonic() - began:.1f} s")  # noqa: T201 - a figure for the operations manual
                 eventually(lambda: client.hlen(QUEUE) == 0)
                 time.sleep(max(0.0, began + FROZEN - time.monotonic()))
-        finally:
-            os.kill(frozen.pid, signal.SIGCONT)
         time.sleep(5)
         assert recorded() == 12
         assert client.hlen(QUEUE) == 0
-        assert frozen.process.poll() is None
+        assert first.process.poll() is None
         more = warmed(town, 1)
         eventually(lambda: more() == 2)
-        assert "task_given_up" not in frozen.log_text()
+        assert "task_given_up" not in first.log_text()
 
 
 @pytest.mark.soak
 def test_two_processes_of_which_one_freezes_over_a_render_make_one_picture(town: Town) -> None:
     image_id = product(town.api, upload(town.api, photo(4000, 3000)))["images"][0]["id"]
     path = f"/img/{image_id}/w2000,rotate33.webp"
-    with progimage_server(town.folder / "second", town.settings) as second, ThreadPoolExecutor(2) as pool:
+    data = town.settings["PROGIMAGE_DATA"]
+    same = {"PROGIMAGE_DATABASE_URL": f"sqlite:///{data}/catalog.sqlite3", "PROGIMAGE_STORAGE_URL": f"{data}/store"}
+    with progimage_server(town.folder / "second", town.settings | same) as second, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(town.api.get, path)
         with Redis.from_url(town.redis.url) as client:
             eventually(lambda: list(client.scan_iter("lease:*")))
-        os.kill(town.app.pid, signal.SIGSTOP)
-        try:
+        with frozen(town.app.pid):
             began = time.monotonic()
             other = httpx2.get(f"{second.url}{path}", timeout=30)
             print(f"served by the other in {time.monotonic() - began:.1f} s")  # noqa: T201 - a figure for the operations manual
-        finally:
-            os.kill(town.app.pid, signal.SIGCONT)
         late, again = slow.result(), town.api.get(path)
     # Whoever was frozen for longer than a render may take says so.
     assert late.status_code in (200, 503)
