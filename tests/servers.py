@@ -11,10 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -249,6 +251,32 @@ map $http_x_refresh_cache $refresh {{ default 0; "refresh secret" 1; }}
     (folder / "site/server.conf").write_text(f"listen 127.0.0.1:{port} backlog=4096;\nset $deleted {folder}/deleted;\n")
     tombstones = f"root {folder}/deleted;\nclient_body_temp_path {folder}/deleted;\n"
     (folder / "site/purge.conf").write_text(f"listen 127.0.0.1:{purge_port};\n{tombstones}")
+
+
+@contextmanager
+def other_host(address: str, pages: Mapping[str, tuple[str, bytes]]) -> Iterator[int]:
+    """A host with these pages (type and bytes) at a loopback address; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, body = pages.get(self.path, ("text/plain", b""))
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """The test's output is no log."""
+
+    with ThreadingHTTPServer((address, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @asynccontextmanager

@@ -52,3 +52,9 @@ def eventually(look: Callable[[], Any], *, within: float = WARM_SECONDS) -> Any:
 def stored(api: httpx2.Client) -> str:
     """The id of a stored picture of 800 x 600."""
     return store(api, photo(800, 600))
+
+
+def stages(answer: httpx2.Response) -> dict[str, float]:
+    """The seconds of each stage in `Server-Timing`."""
+    parts = (part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
+    return {name: float(milliseconds) / 1000 for name, milliseconds in parts}

@@ -15,7 +15,7 @@ import redis
 
 from storage.leases import DEAD_SECONDS
 from tests.deployments import Deployment, progimage_server
-from tests.e2e.conftest import eventually, store
+from tests.e2e.conftest import eventually, stages, store
 from tests.photos import photo
 from tests.servers import Server, nginx_server
 
@@ -109,8 +109,3 @@ async def test_a_process_that_is_killed_while_it_renders_costs_the_others_three_
     (made,) = (stages(answer) for answer in answers if answer.headers.get("x-cache") == "miss")
     assert made["cache"] < DEAD_SECONDS + 1, "it waited for longer before it took over"
     assert max(answer.elapsed.total_seconds() for answer in answers) < sum(made.values()) + 2
-
-
-def stages(answer: httpx2.Response) -> dict[str, float]:
-    """The seconds of each stage."""
-    return {stage: float(milliseconds) / 1000 for stage, milliseconds in re.findall(r"(\w+);dur=([\d.]+)", answer.headers["server-timing"])}

@@ -2,10 +2,6 @@
 
 import re
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2
@@ -14,36 +10,10 @@ from playwright.async_api import Page
 
 from tests.deployments import PROGIMAGE, environment, progimage_server
 from tests.photos import photo
-from tests.servers import chromium
+from tests.servers import chromium, other_host
 
 pytestmark = pytest.mark.anyio
 KEYS = {"PROGIMAGE_SIGNING_KEYS": "k1=" + "0123456789abcdef" * 2, "PROGIMAGE_SIGNATURES": "remote"}
-
-
-@contextmanager
-def site(address: str, pages: Mapping[str, tuple[str, bytes]]) -> Iterator[int]:
-    """A host with these pages at a loopback address; its port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            kind, body = pages.get(self.path, ("text/plain", b""))
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer((address, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def signed(url: str) -> str:
@@ -56,7 +26,7 @@ async def width(page: Page, name: str) -> int:
 
 
 async def test_a_signed_remote_picture_shows_on_another_origins_page_and_an_altered_one_does_not(tmp_path: Path) -> None:
-    with site("127.0.0.2", {"/vase.jpg?size=full&v=2": ("image/jpeg", photo(400, 300))}) as shop:
+    with other_host("127.0.0.2", {"/vase.jpg?size=full&v=2": ("image/jpeg", photo(400, 300))}) as shop:
         settings = {**KEYS, "PROGIMAGE_REMOTE_PORTS": str(shop), "PROGIMAGE_REMOTE_NETWORKS": "127.0.0.2/32"}
         with progimage_server(tmp_path, settings) as app:
             source = f"http%3A%2F%2F127.0.0.2%3A{shop}%2Fvase.jpg%3Fsize%3Dfull%26v%3D2"
@@ -71,7 +41,7 @@ async def test_a_signed_remote_picture_shows_on_another_origins_page_and_an_alte
                     ("bare", good[:-46], ""),
                 )
             )
-            with site("127.0.0.1", {"/": ("text/html", f"<!doctype html>{images}".encode())}) as shown:
+            with other_host("127.0.0.1", {"/": ("text/html", f"<!doctype html>{images}".encode())}) as shown:
                 async with chromium() as browser:
                     page = await browser.new_page()
                     await page.goto(f"http://localhost:{shown}/", wait_until="networkidle")

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.deployments import Deployment
-from tests.e2e.conftest import store
+from tests.e2e.conftest import stages, store
 from tests.photos import photo
 
 
@@ -17,12 +17,6 @@ def app(deployment: Deployment) -> Iterator[httpx2.Client]:
     """One of its processes: nginx in front hides what is not of this answer, and lets one through at a time."""
     with httpx2.Client(base_url=deployment.apps[0].url, timeout=30) as client:
         yield client
-
-
-def stages(answer: httpx2.Response) -> dict[str, float]:
-    """In seconds."""
-    parts = (part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
-    return {name: float(milliseconds) / 1000 for name, milliseconds in parts}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,9 @@
 
 import json
 import struct
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +14,7 @@ import pytest
 from proxy.signing import Signer
 from tests.nginx.conftest import Site, running_site
 from tests.photos import photo
-from tests.servers import free_port, frozen
+from tests.servers import frozen, other_host
 
 pytestmark = pytest.mark.xdist_group("nginx")
 
@@ -27,35 +24,6 @@ TIMEOUTS = {"proxy_read_timeout": "500ms"}
 FRESH_UNTIL = 8
 SECRET = b"the secret of these tests is long enough"
 FRESH = (".webp", "", ".json", "/w64.webp", "/w64.webp.json", "/w64.auto", "/w64.jpeg", "/p_card.webp")
-
-
-class Origin(BaseHTTPRequestHandler):
-    """Another host (127.0.0.1 is our own), with one picture."""
-
-    picture = photo(200, 150)
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Content-Length", str(len(self.picture)))
-        self.end_headers()
-        self.wfile.write(self.picture)
-
-    def log_message(self, format: str, *values: object) -> None:
-        """The test's output is no log."""
-
-
-@contextmanager
-def origin(port: int) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.2", port), Origin)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.2:{port}/picture.jpg"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,17 +43,17 @@ class Left:
 
 @pytest.fixture(scope="module")
 def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
-    port = free_port()
-    settings = {
-        "PROGIMAGE_PRESETS": "card=w50",
-        "PROGIMAGE_SIGNING_KEYS": f"k1={SECRET.decode()}",
-        "PROGIMAGE_REMOTE_SOURCES": "127.0.0.2",
-        "PROGIMAGE_REMOTE_NETWORKS": "127.0.0.0/8",
-        "PROGIMAGE_REMOTE_PORTS": str(port),
-    }
-    folder = tmp_path_factory.mktemp("stopped")
-    with origin(port) as source, running_site(folder, settings, apps=1, timeouts=TIMEOUTS) as site:
-        yield _visited(site, source)
+    # 127.0.0.1 is our own.
+    with other_host("127.0.0.2", {"/picture.jpg": ("image/jpeg", photo(200, 150))}) as port:
+        settings = {
+            "PROGIMAGE_PRESETS": "card=w50",
+            "PROGIMAGE_SIGNING_KEYS": f"k1={SECRET.decode()}",
+            "PROGIMAGE_REMOTE_SOURCES": "127.0.0.2",
+            "PROGIMAGE_REMOTE_NETWORKS": "127.0.0.0/8",
+            "PROGIMAGE_REMOTE_PORTS": str(port),
+        }
+        with running_site(tmp_path_factory.mktemp("stopped"), settings, apps=1, timeouts=TIMEOUTS) as site:
+            yield _visited(site, f"http://127.0.0.2:{port}/picture.jpg")
 
 
 @pytest.fixture(scope="module", params=["standing still", "gone"])

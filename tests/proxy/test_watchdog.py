@@ -4,26 +4,14 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
-from proxy import logs
-from proxy.settings import Settings
 from proxy.watchdog import Watchdog
 
 pytestmark = pytest.mark.anyio
 
 SECONDS = 0.1
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    logs.configure(Settings(log_format="json"), stream)
-    yield stream
-    structlog.reset_defaults()
 
 
 async def turning(watchdog: Watchdog) -> None:
