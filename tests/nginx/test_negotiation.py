@@ -157,6 +157,7 @@ def test_what_moves_is_webp_where_that_is_accepted_else_gif(site: Site) -> None:
         assert formats == ["webp", "webp", "gif", "gif"]
 
 
+@pytest.mark.soak
 def test_the_order_is_the_operators(tmp_path: Path) -> None:
     with running_site(tmp_path, {"PROGIMAGE_AUTO_ORDER": "webp,avif"}, apps=1) as site:
         picture = f"/img/{site.upload()}/w64.auto"

@@ -178,6 +178,11 @@ async def test_nothing_is_changed(place: Place) -> None:
     assert files() == before
 
 
+async def test_the_order_of_auto_is_the_operators(place: Place) -> None:
+    found = await place.explained("/img/{large}/w50.auto", "image/avif,image/webp", auto_order="webp,avif")
+    assert found["plan"]["resolved"] == "w50.webp"
+
+
 async def test_signatures(place: Place) -> None:
     keys, path = f"k1={KEY}", f"/img/{place.images['large']}/w31.webp"
     until = int(datetime.now(UTC).timestamp()) + 1000
