@@ -1,4 +1,7 @@
-"""What uvicorn answers by itself, without asking the application: told like every other error."""
+"""HTTP/1.1 as uvicorn speaks it, but what it answers by itself is told like every other error, and an answer leaves whole."""
+
+import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -8,8 +11,41 @@ from proxy.middleware import SAFE_HEADERS, made_request_id
 from services.errors import BadRequest
 
 
+class WholeAnswers:
+    """A transport that sends what is written in one turn of the event loop at once.
+
+    uvicorn writes the head of an answer and its body one after the other. Who is killed between the two leaves a 200 without a picture,
+    which a proxy has passed on by then and cannot ask for elsewhere.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._written = transport, bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._written:
+            self._loop.call_soon(self._flush)
+        self._written += data
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._written and not self._transport.is_closing():
+            written, self._written = self._written, bytearray()
+            self._transport.write(written)
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 as uvicorn reads it; what it cannot read is a problem (RFC 9457) and the end of the connection."""
+    """What it cannot read is a problem (RFC 9457) and the end of the connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport = WholeAnswers(transport)  # type: ignore[assignment]
 
     def send_400_response(self, msg: str) -> None:
         made = made_request_id()

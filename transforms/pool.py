@@ -166,8 +166,11 @@ class RenderPool:
         try:
             try:
                 return await self._attempt(function, args, ends)
-            except BrokenProcessPool:
-                # A child that dies while it has nothing to do breaks all of pebble's pool; the call is not to blame.
+            except (BrokenProcessPool, ProcessExpired) as error:
+                if isinstance(error, ProcessExpired) and error.exitcode != -signal.SIGKILL:
+                    raise
+                # A child that dies while it has nothing to do breaks all of pebble's pool, and one that was killed may have been in the way
+                # of somebody who needed its memory: the call is not to blame, unless it happens again.
                 return await self._attempt(function, args, ends)
         except TimeoutError:
             raise RenderTimeout(TOO_LONG) from None

@@ -25,6 +25,14 @@ def die(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def be_killed_once(mark: Path) -> str:
+    if mark.exists():
+        return "done"
+    mark.touch()
+    die(signal.SIGKILL)
+    return "not killed"
+
+
 def raise_broken() -> None:
     raise BrokenImage("It is cut off.", where="at the end")
 
@@ -86,6 +94,10 @@ async def test_a_crash_is_told_and_a_second_wave_works_at_once(pool: RenderPool,
     with pytest.raises(DecoderCrashed):
         await pool.run(die, number)
     assert list(await asyncio.gather(pool.run(abs, -1), pool.run(abs, -2))) == [1, 2]
+
+
+async def test_a_child_that_is_killed_over_a_call_is_not_blamed_on_the_call(pool: RenderPool, tmp_path: Path) -> None:
+    assert await pool.run(be_killed_once, tmp_path / "mark") == "done"
 
 
 async def test_a_child_that_dies_while_idle_is_not_blamed_on_the_next_call(pool: RenderPool) -> None:
