@@ -35,6 +35,7 @@ async def catalog(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     await engine.dispose()
 
 
+@pytest.mark.soak
 async def test_a_glance_at_a_frozen_database_is_short_and_soon_none(postgres: Server, catalog: Catalog) -> None:
     image = await a_stored_image(catalog)
     with frozen(*family(postgres.pid)):
@@ -53,6 +54,7 @@ async def glance(catalog: Catalog, image_id: str) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.soak
 async def test_many_who_glance_at_a_frozen_database_at_once_are_kept_no_longer(postgres: Server, catalog: Catalog) -> None:
     """More of them than there are connections: nobody waits for a connection that somebody gave up."""
     image = await a_stored_image(catalog)

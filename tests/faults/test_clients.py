@@ -59,7 +59,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (folder / name).mkdir()
     with ExitStack() as stack:
         server = stack.enter_context(redis_server(folder / "redis"))
-        settings = {"PROGIMAGE_REDIS_URL": server.url, "TMPDIR": str(folder / "temporary"), "PROGIMAGE_WARM": ""}
+        settings = {
+            "PROGIMAGE_REDIS_URL": server.url,
+            "TMPDIR": str(folder / "temporary"),
+            "PROGIMAGE_WARM": "",
+            "PROGIMAGE_DRAIN_NOTICE": "0",
+        }
         app = stack.enter_context(progimage_server(folder, settings))
         api = stack.enter_context(httpx2.Client(base_url=app.url, timeout=30, trust_env=False))
         questions = stack.enter_context(redis.Redis.from_url(server.url))
@@ -114,6 +119,7 @@ def test_what_a_client_asked_for_who_left_is_made_and_kept_and_others_get_it(sit
     eventually(lambda: not site.busy() and books(site.app.pid) == before, within=2)
 
 
+@pytest.mark.soak
 def test_a_posted_picture_whose_client_leaves_costs_no_more_than_its_render(site: Site) -> None:
     before, picture = site.left(), photo(1600, 1200)
     with client(site.app) as connection:
@@ -123,6 +129,7 @@ def test_a_posted_picture_whose_client_leaves_costs_no_more_than_its_render(site
     eventually(lambda: not site.busy() and site.left() == before, within=8)
 
 
+@pytest.mark.soak
 def test_who_asks_and_does_not_read_takes_little_memory(site: Site) -> None:
     number, picture = 40, photo(2400, 1800, "png")
     image, before = store(site.api, picture), books(site.app.pid)
