@@ -208,21 +208,15 @@ def worked(pid: int) -> int:
 
 
 @pytest.mark.soak
-def test_a_child_that_is_killed_costs_its_own_picture(tmp_path: Path) -> None:
-    """As the kernel does when memory is short. Who is to blame nobody knows, so the picture is left alone for a while."""
+def test_a_child_that_is_killed_once_is_not_blamed_on_its_picture(tmp_path: Path) -> None:
+    """As the kernel does when memory is short: it may have been in the way of somebody else."""
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30, trust_env=False) as api:
-        image, other = store(api, photo(2400, 1800)), store(api, photo(800, 600))
+        image = store(api, photo(2400, 1800))
         with client(app) as connection:
             connection.sendall(f"GET /img/{image}/{SLOW} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             eventually(lambda: re.search(r"^progimage_renders_running [1-9]", api.get("/metrics").text, re.MULTILINE))
             time.sleep(0.5)
-            # Two at once, or an idle one, would be nobody's fault, and it would be rendered again.
             os.kill(max(children(app), key=worked), signal.SIGKILL)
-            answer = connection.recv(65536)
-        assert answer.startswith(b"HTTP/1.1 422 ")
-        assert b"/problems/decoder-failed" in answer
-        began = time.monotonic()
-        assert api.get(f"/img/{other}/{SLOW}").status_code == 200
-        assert time.monotonic() - began < 10
-        assert api.get(f"/img/{image}/w99.webp").status_code == 422
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert api.get(f"/img/{image}/w99.webp").status_code == 200
         assert api.get("/readyz").status_code == 200
