@@ -210,7 +210,7 @@ def worked(pid: int) -> int:
 @pytest.mark.soak
 def test_a_child_that_is_killed_once_is_not_blamed_on_its_picture(tmp_path: Path) -> None:
     """As the kernel does when memory is short: it may have been in the way of somebody else."""
-    with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30, trust_env=False) as api:
+    with progimage_server(tmp_path, {"PROGIMAGE_WARM": ""}) as app, httpx2.Client(base_url=app.url, timeout=30, trust_env=False) as api:
         image = store(api, photo(2400, 1800))
         with client(app) as connection:
             connection.sendall(f"GET /img/{image}/{SLOW} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
