@@ -1,9 +1,11 @@
 """The comparison that runs by itself: once a day in one of all processes, and not while the clock is set."""
 
 import asyncio
+import io
 from collections.abc import Sequence
 
 import pytest
+import structlog
 
 from services import daily, reconcile
 from services.container import Services
@@ -52,10 +54,13 @@ async def test_it_runs_by_itself_once_a_day_in_one_of_all_processes(services: Se
 
 
 @only_embedded
-async def test_each_loss_is_a_line_of_the_log(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_each_loss_is_a_line_of_the_log(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    # Of its own: a logger that was used before writes to where it wrote then.
+    monkeypatch.setattr(daily, "log", structlog.wrap_logger(structlog.PrintLogger(stream)))
     image = await stored(services)
     await services.store.delete(image.place)
     assert await reconcile_and_log(services) == {"missing": 1}
-    lines = capsys.readouterr().out.splitlines()
+    lines = stream.getvalue().splitlines()
     assert any("original_lost" in line and image.id in line for line in lines)
     assert any("reconciled" in line for line in lines)
