@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -27,6 +27,8 @@ GLANCE_SECONDS = 0.5
 # PostgreSQL's classes of SQLSTATE that speak of the server and not of the statement: connection, login, name of the database,
 # rollback, resources, locks, operator, system, configuration file, internal.
 SERVER_FAULTS = ("08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
+# A server that cuts all connections cuts one after the other: the next one may be among them.
+REPEATED = 2
 ROLLED_BACK = ("40001", "40P01")  # serialization failure, deadlock
 
 
@@ -35,7 +37,7 @@ class Again(Exception):
 
 
 class Transactions:
-    """Runs functions of a session, each in a transaction of its own. They may run twice: they must only touch the session."""
+    """Runs functions of a session, each in a transaction of its own. They may run several times: they must only touch the session."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._reading = engine
@@ -81,11 +83,11 @@ async def _within(seconds: float, turn: AbstractAsyncContextManager[None]) -> As
 
 
 async def _done(engine: AsyncEngine, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The result of the work, which is done once more when nothing can have happened."""
-    try:
-        return await _run(engine, work, *args, **kwargs)
-    except Again:
-        return await _run(engine, work, *args, **kwargs)
+    """The result of the work, which is done again when nothing can have happened."""
+    for _ in range(REPEATED):
+        with suppress(Again):
+            return await _run(engine, work, *args, **kwargs)
+    return await _run(engine, work, *args, **kwargs)
 
 
 async def _run(engine: AsyncEngine, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
