@@ -1,4 +1,7 @@
-"""Queries about images and their variants, each to be run inside a transaction."""
+"""Queries about images and their variants, each to be run inside a transaction.
+
+Of variants, those of this engine: what another version recorded has other bytes, under a key of its own in the store.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -9,12 +12,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from catalog import outbox
 from catalog.columns import checked_share
 from catalog.errors import ImageBusy, ImageInUse, NotFound
-from catalog.inserts import insert_or_ignore
+from catalog.inserts import insert_or_ignore, insert_or_replace
 from catalog.models import ImageRow, ProductImageRow, VariantRow
 from catalog.paging import newest_first
 from catalog.records import ImageRecord, Original, Page, State, VariantRecord
 from transforms.geometry import Size
 from transforms.operations.gravity import Point
+from transforms.plan import ENGINE_VERSION
 from transforms.values import Facts, Placeholders
 
 
@@ -145,7 +149,7 @@ async def erase(session: AsyncSession, image_id: str, *, told: bool) -> None:
 
 
 async def add_variant(session: AsyncSession, variant: VariantRecord, *, now: datetime) -> None:
-    """The first record of a variant stays. One that was built for an image deleted meanwhile is not recorded."""
+    """The first record of a variant stays until a newer engine makes its own. One of an image deleted meanwhile is not recorded."""
     alive = select(ImageRow.id).where(ImageRow.id == variant.image_id, ImageRow.state != "deleting")
     # The weakest lock that keeps the image from being marked as deleting before we are done.
     if (await session.exec(alive.with_for_update(read=True))).first() is None:
@@ -158,26 +162,27 @@ async def add_variant(session: AsyncSession, variant: VariantRecord, *, now: dat
         height=variant.size.height,
         bytes=variant.bytes,
         etag=variant.etag,
+        engine=ENGINE_VERSION,
         created_at=now,
     )
-    await insert_or_ignore(session, VariantRow, [row.model_dump()])
+    await insert_or_replace(session, VariantRow, row.model_dump(), where=col(VariantRow.engine) < ENGINE_VERSION)
 
 
 async def variant(session: AsyncSession, image_id: str, plan: str, image_format: str) -> VariantRecord | None:
     row = await session.get(VariantRow, (image_id, plan, image_format))
-    return _variant(row) if row else None
+    return _variant(row) if row and row.engine == ENGINE_VERSION else None
 
 
 async def variants(session: AsyncSession, image_ids: Collection[str]) -> dict[str, list[VariantRecord]]:
     found: dict[str, list[VariantRecord]] = {image_id: [] for image_id in image_ids}
-    query = select(VariantRow).where(col(VariantRow.image_id).in_(found)).order_by(col(VariantRow.plan), col(VariantRow.format))
-    for row in await session.exec(query):
+    query = select(VariantRow).where(col(VariantRow.image_id).in_(found), VariantRow.engine == ENGINE_VERSION)
+    for row in await session.exec(query.order_by(col(VariantRow.plan), col(VariantRow.format))):
         found[row.image_id].append(_variant(row))
     return found
 
 
 async def count_variants(session: AsyncSession, image_id: str) -> int:
-    query = select(func.count()).select_from(VariantRow).where(VariantRow.image_id == image_id)
+    query = select(func.count()).select_from(VariantRow).where(VariantRow.image_id == image_id, VariantRow.engine == ENGINE_VERSION)
     return (await session.exec(query)).one()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from sqlalchemy import ColumnElement, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,9 +17,12 @@ async def insert_or_ignore(session: AsyncSession, table: type[Table], rows: Sequ
     return result.rowcount
 
 
-async def insert_or_replace(session: AsyncSession, table: type[Table], row: Mapping[str, object]) -> None:
-    """Insert the row, or give all of these values to the one that has its `id`."""
-    await session.exec(_insert(session)(table).values(row).on_conflict_do_update(index_elements=["id"], set_=row))
+async def insert_or_replace(
+    session: AsyncSession, table: type[Table], row: Mapping[str, object], *, where: ColumnElement[bool] | None = None
+) -> None:
+    """Insert the row, or give all of these values to the one that has its primary key, if that is as `where` says."""
+    key = [column.name for column in inspect(table).primary_key]
+    await session.exec(_insert(session)(table).values(row).on_conflict_do_update(index_elements=key, set_=row, where=where))
 
 
 def _insert(session: AsyncSession) -> Callable[[type[Table]], postgresql.Insert | sqlite.Insert]:

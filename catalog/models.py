@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, false
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from catalog.columns import Price, Share, UtcTime
@@ -52,6 +52,8 @@ class ImageRow(Table, table=True):
 
 
 class VariantRow(Table, table=True):
+    """`engine` is the version that made it. A newer engine's variant takes the place of an older one's."""
+
     __tablename__ = "variant"
 
     image_id: str = Field(max_length=26, primary_key=True, sa_column_args=[ForeignKey("image.id", ondelete="CASCADE")])
@@ -61,6 +63,7 @@ class VariantRow(Table, table=True):
     height: int
     bytes: int = Field(sa_type=BigInteger)
     etag: str = Field(max_length=64)
+    engine: int = Field(sa_column_kwargs={"server_default": text("2")})
     created_at: datetime = Field(sa_type=UtcTime)
 
 

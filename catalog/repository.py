@@ -185,7 +185,7 @@ class Catalog:
     # Variants
 
     async def record_variant(self, variant: VariantRecord, *, quick: bool = False) -> None:
-        """Remember a variant. The first record wins; nothing happens when its image is gone or going."""
+        """Remember a variant of this engine. Its first record stays; nothing happens when its image is gone or going."""
         await (self._note if quick else self._write)(images.add_variant, variant, now=_now())
 
     async def variant(self, image_id: str, plan: str, image_format: str) -> VariantRecord | None:

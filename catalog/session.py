@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -18,6 +19,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from catalog.errors import CatalogUnavailable
 from catalog.transactions import BEGIN, translated
 
+log = structlog.get_logger(__name__)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x70726F67  # "prog": any number will do that no other user of the same PostgreSQL database takes
 BUSY_MS = 5_000
@@ -30,7 +33,7 @@ POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 1, "pool_pre_ping":
 
 @dataclass(frozen=True, kw_only=True)
 class RevisionState:
-    """The revision of the database (None when it is empty) and the newest that this code knows."""
+    """The revision of the database (None when it is empty) and the newest that this code knows. Ours are numbered."""
 
     current: str | None
     head: str | None
@@ -38,6 +41,15 @@ class RevisionState:
     @property
     def up_to_date(self) -> bool:
         return self.current == self.head
+
+    @property
+    def newer(self) -> bool:
+        """A later ProgImage has brought it further. It leaves a schema that this one works with, or no deployment could be rolled."""
+        return bool(self.current and self.head and self.current.isdecimal() and self.current > self.head)
+
+    @property
+    def usable(self) -> bool:
+        return self.up_to_date or self.newer
 
 
 def connect(url: str) -> AsyncEngine:
@@ -50,7 +62,7 @@ def connect(url: str) -> AsyncEngine:
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema up to date. Safe when several processes start at once: one migrates, the others wait for it."""
+    """Bring the schema up to date; one that is newer stays. Several processes may start at once: one migrates, the others wait for it."""
     ends = monotonic() + MIGRATION_BUSY_MS / 1000
     while True:
         try:
@@ -76,7 +88,11 @@ async def revision_state(engine: AsyncEngine) -> RevisionState:
     """Where the schema stands; CatalogUnavailable when the database does not answer."""
     with translated():
         async with engine.connect() as connection:
-            current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+            return await connection.run_sync(_state)
+
+
+def _state(connection: Connection) -> RevisionState:
+    current = MigrationContext.configure(connection).get_current_revision()
     return RevisionState(current=current, head=ScriptDirectory(str(MIGRATIONS)).get_current_head())
 
 
@@ -131,6 +147,10 @@ def _upgrade(connection: Connection) -> None:
     """Both databases take DDL in transactions; SQLite's is IMMEDIATE, so only PostgreSQL needs a lock of ours."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    state = _state(connection)
+    if state.newer:
+        log.warning("schema_is_newer", schema=state.current, known=state.head)
+        return
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")

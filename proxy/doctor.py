@@ -83,9 +83,10 @@ async def _database(settings: Settings) -> str:
         state = await revision_state(engine)
     finally:
         await engine.dispose()
-    if not state.up_to_date:
+    if not state.usable:
         raise Sick(f"its schema is {state.current or 'empty'}, this version wants {state.head}")
-    return f"{engine.url.get_backend_name()}, schema {state.current}"
+    newer = f", which a newer ProgImage made; this version knows {state.head} and works with it" if state.newer else ""
+    return f"{engine.url.get_backend_name()}, schema {state.current}{newer}"
 
 
 async def _store(settings: Settings) -> str:

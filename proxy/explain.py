@@ -68,7 +68,7 @@ async def _check_schema(settings: Settings) -> None:
             state = await revision_state(engine)
     finally:
         await engine.dispose()
-    if not state.up_to_date:
+    if not state.usable:
         raise CannotStart(
             f"the catalog's schema is {state.current or 'empty'}, this version wants {state.head}: start `progimage serve` once"
         )

@@ -20,8 +20,8 @@ from transforms.geometry import Size
 from transforms.operation import Operation, OutputOption, SourceOption, Stage, stage_text
 from transforms.values import Facts
 
-# Part of every key: raise it when the same plan gives other pixels or bytes than before,
-# together with a migration that empties the table of variants.
+# Part of every key: raise it when the same plan gives other pixels or bytes than before. Older versions may go on working beside this
+# one: neither reads what the other made. What an older one stored is not warmed anew, and stays until its image is deleted.
 ENGINE_VERSION = 2
 AUTO = "auto"
 NOTHING = "_"

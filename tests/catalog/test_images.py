@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from catalog import images
 from catalog.errors import ImageInUse, NotFound
 from catalog.repository import Catalog
 from tests.catalog.builders import a_product, a_stored_image, a_variant, an_original, ids, some_placeholders, state_of
@@ -130,6 +131,19 @@ async def test_variants_are_recorded_and_the_first_record_stays(catalog: Catalog
     assert await catalog.variant(image.id, "w256", "jpg") is None
     assert await catalog.variants([image.id, other.id]) == {image.id: [large, small], other.id: []}
     assert [await catalog.count_variants(each.id) for each in (image, other)] == [2, 0]
+
+
+async def test_each_engine_sees_its_own_variants_and_the_newer_one_stays(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = await a_stored_image(catalog)
+    for engine, etag in ((7, "old"), (8, "new"), (7, "old again")):
+        monkeypatch.setattr(images, "ENGINE_VERSION", engine)
+        await catalog.record_variant(a_variant(image.id, etag=etag))
+    assert await catalog.variant(image.id, "w256", "webp") is None
+    assert (await catalog.variants([image.id]), await catalog.count_variants(image.id)) == ({image.id: []}, 0)
+    monkeypatch.setattr(images, "ENGINE_VERSION", 8)
+    new = a_variant(image.id, etag="new")
+    assert await catalog.variant(image.id, "w256", "webp") == new
+    assert (await catalog.variants([image.id]), await catalog.count_variants(image.id)) == ({image.id: [new]}, 1)
 
 
 async def test_a_variant_of_an_image_that_is_gone_or_going_is_not_recorded(catalog: Catalog) -> None:
