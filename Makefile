@@ -1,5 +1,8 @@
 # The commands of the project. CI calls these and nothing else.
 
+# Servers are started by the dozen in a test run: what Python compiled once is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
