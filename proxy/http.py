@@ -108,7 +108,7 @@ class Terms:
     warning: str = ""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def picture_headers(name: str, format: str, etag: str | None, terms: Terms) -> Headers:
     """All headers of a picture but its length. `name` is a safe file name; without an etag it cannot be asked for again."""
     disposition = "inline" if FORMATS[format].inline_safe else "attachment"

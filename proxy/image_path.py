@@ -79,7 +79,7 @@ def split_url(url: str) -> tuple[SplitResult, str]:
     return parts, unquote(parts.path.removeprefix(PREFIX))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def parse_path(path: str) -> ImagePath:
     """What stands behind `/img/`. UnknownImage when it does not begin with an id, PlanError when the rest is no plan."""
     described = path.endswith(DESCRIBED)

@@ -19,7 +19,7 @@ def negotiated(plan: Plan, facts: Facts, accept: str | None, order: Sequence[str
 
 
 # This arithmetic costs more than all the rest of a hit in memory, and the same few plans are asked for again and again.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def within(limits: Limits, plan: Plan, facts: Facts) -> Resolved:
     """The plan resolved, or ImpossibleOutput when its result is too large."""
     resolved = plan.resolve(facts)
