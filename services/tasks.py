@@ -44,10 +44,15 @@ def _bridge(work: Work, services: Services, loop: asyncio.AbstractEventLoop) -> 
 async def attempt(work: Work, services: Services, message_id: str, subject: str) -> None:
     """Do the work of a message that is still to be done; one that failed, or took its worker along, too often is never done again.
 
-    Queues deliver twice, late and in any order, and give what a dead worker had to the next one.
+    Queues deliver twice, late and in any order, and give what a dead worker had to the next one. Of copies that come at the same time one
+    is worked on, and stays in the queue until it is done: as many attempts at once would look like as many deaths.
     """
-    if not await services.catalog.is_open(message_id):
-        return
+    async with services.leases.hold(f"task:{message_id}") as ours:
+        if ours and await services.catalog.is_open(message_id):
+            await _attempt(work, services, message_id, subject)
+
+
+async def _attempt(work: Work, services: Services, message_id: str, subject: str) -> None:
     name = f"attempts:{message_id}"
     if await services.quarantine.count(name, 1, REMEMBERED) > ATTEMPTS:
         log.error("task_given_up", message=message_id, subject=subject)
