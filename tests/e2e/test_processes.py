@@ -1,45 +1,30 @@
-"""What happens to work when processes end: a worker that is killed, a server that is told to stop, one that is killed."""
+"""What happens to work when a server is told to stop, or is killed. Of workers tell tests/faults/test_workers.py and test_deliveries.py."""
 
+import random
 import signal
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import pytest
 
-from tests.deployments import progimage_server, progimage_worker
+from tests.deployments import progimage_server
 from tests.e2e.conftest import eventually, product, store, upload
 from tests.photos import photo, size_of
-from tests.servers import redis_server
+from tests.servers import Server
 
-# Heartbeats of a dead worker are believed for ten seconds.
-REDELIVERY_SECONDS = 40
-
-
-def test_killing_a_worker_in_the_middle_loses_no_task(tmp_path: Path) -> None:
-    for name in ("redis", "data", "one", "two"):
-        (tmp_path / name).mkdir()
-    with redis_server(tmp_path / "redis") as redis:
-        settings = {"PROGIMAGE_REDIS_URL": redis.url, "PROGIMAGE_DATA": str(tmp_path / "data")}
-        with progimage_server(tmp_path, settings) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
-            made = product(api, upload(api, *(photo(3000, 2000) for _ in range(6))))
-
-            def recorded() -> int:
-                return sum(len(image["variants"]) for image in api.get(f"/products/{made['id']}").json()["images"])
-
-            with progimage_worker(tmp_path / "one", settings) as worker:
-                eventually(recorded)
-                worker.process.kill()
-                worker.process.wait()
-                assert recorded() < 12, "it was killed too late to prove anything"
-            with progimage_worker(tmp_path / "two", settings):
-                eventually(lambda: recorded() == 12, within=REDELIVERY_SECONDS)
+KILLS = 8
 
 
 def test_sigterm_is_said_on_readyz_and_what_is_under_way_ends_well(tmp_path: Path) -> None:
-    with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
+    with (
+        progimage_server(tmp_path, {"PROGIMAGE_DRAIN_NOTICE": "2"}) as app,
+        httpx2.Client(base_url=app.url, timeout=30) as api,
+    ):
         image_id = store(api, photo(2400, 1800))
         with ThreadPoolExecutor(1) as pool:
             slow = pool.submit(httpx2.get, f"{app.url}/img/{image_id}/rotate33,blur5.webp", timeout=30)
@@ -64,32 +49,44 @@ def test_a_request_that_does_not_end_is_told_so_when_the_drain_is_over(tmp_path:
         assert b"/problems/stopping" in answer
 
 
-def test_what_was_staged_survives_a_killed_server(tmp_path: Path) -> None:
+def test_what_was_staged_or_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
-        (image_id,) = upload(api, photo(300, 200))
-        time.sleep(1.5)  # the append-only file is synced each second
-        app.process.kill()
-        app.process.wait()
+        (staged,) = upload(api, photo(300, 200))
+        # The append-only file is synced each second.
+        acknowledged = told_until_killed(app, api, seconds=1.5)
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
-        assert api.get(f"/uploads/{image_id}").json()["state"] == "staged"
-        made = product(api, [image_id])
+        check_products(api, acknowledged)
+        assert api.get(f"/uploads/{staged}").json()["state"] == "staged"
+        made = product(api, [staged])
         assert size_of(api.get(made["images"][0]["url"]).content) == (300, 200)
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path: Path) -> None:
+@pytest.mark.soak
+def test_what_was_acknowledged_before_any_of_many_kills_is_there_afterwards(tmp_path: Path) -> None:
     acknowledged: dict[str, bytes] = {}
-    for _ in range(3):
+    for _ in range(KILLS):
         with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
-            killer = threading.Timer(0.7, app.process.kill)
-            killer.start()
-            try:
-                while True:
-                    picture = photo(200, 100)
-                    acknowledged[product(api, upload(api, picture))["id"]] = picture
-            except httpx2.HTTPError:
-                app.process.wait()
-    assert acknowledged
+            acknowledged |= told_until_killed(app, api, seconds=random.uniform(0.2, 2))
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
-        for product_id, picture in acknowledged.items():
-            (image,) = api.get(f"/products/{product_id}").json()["images"]
-            assert api.get(image["url"]).content == picture
+        check_products(api, acknowledged)
+
+
+def told_until_killed(app: Server, api: httpx2.Client, *, seconds: float) -> dict[str, bytes]:
+    """The pictures of the products that were answered with 201 until the app was killed, by the ids of those."""
+    acknowledged: dict[str, bytes] = {}
+    killer = threading.Timer(seconds, app.process.kill)
+    killer.start()
+    try:
+        while True:
+            picture = photo(200, 100)
+            acknowledged[product(api, upload(api, picture))["id"]] = picture
+    except httpx2.HTTPError:
+        app.process.wait()
+    return acknowledged
+
+
+def check_products(api: httpx2.Client, pictures: Mapping[str, bytes]) -> None:
+    assert pictures
+    for product_id, picture in pictures.items():
+        (image,) = api.get(f"/products/{product_id}").json()["images"]
+        assert api.get(image["url"]).content == picture

@@ -1,6 +1,6 @@
 """Workers that die, freeze and come back, tasks that kill them, messages that come often, late or not at all (rows R1, R6, W1-W4).
 
-That a task survives its killed worker is in tests/e2e/test_processes.py, too.
+What needs no process of its own is in test_deliveries.py, too.
 """
 
 import asyncio
@@ -178,6 +178,18 @@ def warmed(town: Town, count: int) -> Callable[[], int]:
     """Store so many pictures in a product; the answer tells how many variants of them are recorded."""
     made = product(town.api, upload(town.api, *(photo(2400, 1800) for _ in range(count))))
     return lambda: sum(len(image["variants"]) for image in town.api.get(f"/products/{made['id']}").json()["images"])
+
+
+@pytest.mark.soak
+def test_a_worker_that_is_killed_in_the_middle_loses_no_task(town: Town) -> None:
+    recorded = warmed(town, 6)
+    with progimage_worker(town.folder / "one", town.settings) as worker:
+        eventually(recorded)
+        worker.process.kill()
+        worker.process.wait()
+        assert recorded() < 12, "it was killed too late to prove anything"
+    with progimage_worker(town.folder / "two", town.settings):
+        eventually(lambda: recorded() == 12, within=RECOVERED)
 
 
 @pytest.mark.soak
