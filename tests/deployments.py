@@ -34,13 +34,15 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def progimage_server(folder: Path, settings: Mapping[str, str] | None = None, *, port: int | None = None) -> Iterator[Server]:
-    """`progimage serve` with its data and its log in `folder`, from the moment it says that it is ready."""
+    """`progimage serve` with its data and its log in `folder`, from the moment it says that it is ready.
+
+    Unless a setting says otherwise it stops at once: no load balancer needs notice.
+    """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     command = [PROGIMAGE, "serve", "--port", str(port), "--data", folder / "data"]
-    with running(
-        command, url=url, log=folder / "serve.log", ready=lambda: answers(f"{url}/readyz"), env=environment(settings or {}), within=40
-    ) as server:
+    env = environment({"PROGIMAGE_DRAIN_NOTICE": "0", **(settings or {})})
+    with running(command, url=url, log=folder / "serve.log", ready=lambda: answers(f"{url}/readyz"), env=env, within=40) as server:
         yield server
 
 

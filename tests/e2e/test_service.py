@@ -4,7 +4,6 @@ import re
 
 import httpx2
 import pytest
-from openapi_spec_validator import validate
 
 from tests.deployments import Deployment
 from tests.e2e.conftest import eventually, upload
@@ -67,7 +66,6 @@ def test_a_url_that_is_too_long_is_refused(deployment: Deployment) -> None:
 
 def test_openapi_describes_every_route(api: httpx2.Client) -> None:
     document = api.get("/openapi.json").json()
-    validate(document)
     assert document["openapi"].startswith("3.1")
     for path in (
         "/uploads",
