@@ -1,4 +1,8 @@
-"""The tables. catalog/migrations makes them; a test proves that both say the same on both databases."""
+"""The tables. catalog/migrations makes them; a test proves that both say the same on both databases.
+
+Versions of ProgImage run beside each other while a deployment is rolled: a migration adds what older code need not know of, and takes
+away only what no version needs that may still run.
+"""
 
 from datetime import datetime
 from decimal import Decimal
