@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from proxy.arriving import PATIENCE
+from proxy.protocol import HEAD_SECONDS, TAKING_SECONDS
 from tests.deployments import progimage_server
 from tests.e2e.conftest import eventually, store
 from tests.faults.books import Books, books, client, leave, resident
@@ -130,19 +131,40 @@ def test_a_posted_picture_whose_client_leaves_costs_no_more_than_its_render(site
 
 
 @pytest.mark.soak
-def test_who_asks_and_does_not_read_takes_little_memory(site: Site) -> None:
+def test_who_asks_and_does_not_read_takes_little_memory_and_is_left_and_who_reads_slowly_is_not(site: Site) -> None:
     number, picture = 40, photo(2400, 1800, "png")
     image, before = store(site.api, picture), books(site.app.pid)
-    used = resident(site.app.pid)
-    with ExitStack() as stack:
+    used, asked = resident(site.app.pid), f"GET /img/{image} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    with client(site.app, receive=4096) as slow, ExitStack() as stack:
+        slow.sendall(asked)
         for _ in range(number):
-            connection = stack.enter_context(client(site.app, receive=4096))
-            connection.sendall(f"GET /img/{image} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        eventually(lambda: books(site.app.pid).files == before.files + number)
+            stack.enter_context(client(site.app, receive=4096)).sendall(asked)
+        eventually(lambda: books(site.app.pid).files == before.files + number + 1)
+        began, answer = time.monotonic(), slow.recv(4096)
         time.sleep(0.5)
         assert len(picture) > 8 * MEGABYTE
         assert resident(site.app.pid) - used < number * MEGABYTE
         assert site.api.get(f"/img/{image}").content == picture
+        while time.monotonic() - began < TAKING_SECONDS + 5:
+            time.sleep(0.5)
+            answer += slow.recv(4096)
+        eventually(lambda: books(site.app.pid).files == before.files + 1, within=1)
+        assert (answer + received(slow)).endswith(picture)
+    eventually(lambda: books(site.app.pid) == before, within=2)
+
+
+@pytest.mark.soak
+def test_who_asks_nothing_or_never_ends_the_question_is_left(site: Site) -> None:
+    before, began = books(site.app.pid), time.monotonic()
+    with ExitStack() as stack:
+        silent, dripping = ([stack.enter_context(client(site.app)) for _ in range(100)] for _ in range(2))
+        for byte in b"GET /livez HTT":
+            for connection in dripping:
+                connection.sendall(bytes([byte]))
+            time.sleep(1)
+        assert {received(connection) for connection in silent} == {b""}
+        assert all(answer.startswith(b"HTTP/1.1 408 ") and b"/problems/slow-head" in answer for answer in map(received, dripping))
+        assert HEAD_SECONDS <= time.monotonic() - began < HEAD_SECONDS + 5
     eventually(lambda: books(site.app.pid) == before, within=2)
 
 
