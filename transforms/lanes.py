@@ -31,7 +31,7 @@ OTHER = {Lane.COLD: Lane.UPLOAD, Lane.UPLOAD: Lane.COLD}
 
 
 class Ticket(Future[None]):
-    """Done when its holder may go on, which was at the time `began`."""
+    """Done when its holder may go on, which was at the time `began`; one who knows better when the work began may set that."""
 
     def __init__(self, lane: Lane) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
-from transforms.lanes import Gate, Lane, Place
+from transforms.lanes import Gate, Lane, Place, Ticket
 from transforms.laps import QUEUE, Timed, timed
 from transforms.watch import TOO_LONG, soft_deadline
 
@@ -132,8 +132,10 @@ class RenderPool:
             raise PoolBusy("The server is shutting down.")
         began = time.monotonic()
         ends = began + (self._deadline if deadline is None else deadline)
-        async with self._slot(lane, min(self._wait, ends - time.monotonic())):
+        async with self._slot(lane, min(self._wait, ends - time.monotonic())) as ticket:
             done = await self._render(function, args, ends)
+            # What its child took to start says nothing about the calls to come.
+            ticket.began = max(ticket.began, done.began)
         self.last_success = time.monotonic()
         return done.result, {QUEUE: done.began - began, **done.laps}
 
@@ -150,7 +152,7 @@ class RenderPool:
         await asyncio.to_thread(_end, self._pool)
 
     @asynccontextmanager
-    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[None]:
+    async def _slot(self, lane: Lane, wait: float) -> AsyncIterator[Ticket]:
         ticket = self._gate.enter(lane, _promised.get())
         try:
             try:
@@ -158,7 +160,7 @@ class RenderPool:
                     await asyncio.wait_for(asyncio.wrap_future(ticket), wait)
             except TimeoutError:
                 raise self._gate.turned_away("All workers are busy with other pictures: try again soon.") from None
-            yield
+            yield ticket
         finally:
             self._gate.leave(ticket)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVarTuple
 
@@ -57,6 +58,17 @@ async def test_who_would_wait_too_long_is_told_at_once() -> None:
     for task in asked:
         task.cancel()
     await asyncio.gather(*asked, return_exceptions=True)
+    await pool.close()
+
+
+async def test_what_a_child_takes_to_start_is_not_foreseen_for_the_calls_that_follow() -> None:
+    pool = RenderPool(workers=1, wait=2, prepare=partial(time.sleep, 1))
+    await pool.run(abs, -1)
+    asked = [asyncio.create_task(pool.run(time.sleep, HOLD / 8)) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert pool.waiting == 3
+    pool.check_room()
+    await asyncio.gather(*asked)
     await pool.close()
 
 
