@@ -4,7 +4,6 @@ Redis helps with much and is the truth about nothing that was promised. Work goe
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -26,6 +25,8 @@ log = structlog.get_logger(__name__)
 PATIENCE = 0.25
 # A megabyte is longer on its way.
 PATIENCE_WITH_BYTES = 0.5
+# The turns of the event loop that a question is given: while the loop stands still nobody can look at an answer.
+TURNS = 4
 # How a connection ends: uvloop says RuntimeError when it did so a moment ago.
 ENDED = (redis.ConnectionError, RuntimeError)
 # Where no request waits.
@@ -54,25 +55,21 @@ class ImpatientRedis(Redis):
         """
         if not self._breaker.admits():
             raise StorageUnavailable("Redis cannot be reached, and is left alone for a moment.")
-        ends = time.monotonic() + seconds
         try:
             with translated():
-                async with asyncio.timeout(seconds):
+                async with _turns_of(seconds):
                     yield
         except (StagingFull, StorageUnavailable) as error:
-            self._failed(error.__cause__, late=time.monotonic() - ends)
+            self._failed(error.__cause__)
             raise
         except (ValueError, TypeError, LookupError) as error:
             raise StorageUnavailable("Redis gave an answer that is none.") from error
         self._answered()
 
-    def _failed(self, cause: BaseException | None, *, late: float) -> None:
+    def _failed(self, cause: BaseException | None) -> None:
         if isinstance(cause, ResponseError):
             # It refused: so it is there.
             self._answered()
-            return
-        # A loop that had no time to look at the answer says nothing about Redis.
-        if isinstance(cause, TimeoutError) and late > PATIENCE:
             return
         was_away = self.away
         self._breaker.failed()
@@ -83,6 +80,27 @@ class ImpatientRedis(Redis):
         if self.away:
             log.info("redis_back")
         self._breaker.succeeded()
+
+
+@asynccontextmanager
+async def _turns_of(seconds: float) -> AsyncIterator[None]:
+    """A clock as `asyncio.timeout`, for so many seconds in which the loop turns: for one that stands still, only a part of them counts."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def turn(left: int) -> None:
+        nonlocal timer
+        if left:
+            timer = loop.call_later(seconds / TURNS, turn, left - 1)
+        else:
+            clock.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as clock:
+        timer = loop.call_later(seconds / TURNS, turn, TURNS - 1)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def connect(url: str) -> ImpatientRedis:
