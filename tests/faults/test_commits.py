@@ -208,6 +208,7 @@ def test_a_commit_whose_staged_bytes_are_gone_has_failed_and_leaves_nothing(plac
     assert ordered.shown().content == ordered.picture
 
 
+@pytest.mark.soak
 def test_what_nobody_asks_for_again_is_completed_or_given_up_or_erased_by_the_sweeper(place: Place) -> None:
     kept, gone = [order(place) for _ in CUTS], [order(place) for _ in CUTS]
     for orders in (kept, gone):
