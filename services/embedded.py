@@ -95,7 +95,8 @@ class EmbeddedRedis:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Apps that start and stop in the same moment do so one after the other."""
-        with (self._folder / "start.lock").open("ab") as lock:
+        # Not opened to be written: on a disk that has become read-only the server must still be ended.
+        with open(self._folder / "start.lock", "rb", opener=_created) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -172,6 +173,10 @@ def _is_last(lock: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _created(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o600)
 
 
 def _socket_path(folder: Path) -> Path:

@@ -214,14 +214,16 @@ def nginx_server(
     purge_port: int | None = None,
     counted: bool = False,
     timeouts: Mapping[str, str] | None = None,
+    room: str = "max_size=1g",
 ) -> Iterator[Server]:
     """nginx with nginx/progimage.conf before these apps (`host:port`); its cache is in `folder/cache`, its tombstones in `folder/deleted`.
 
     `purge_port` is where it is told of deletions. `counted` says whether the limits on requests apply to the tests, which all come from
-    one address. `timeouts` are other values for some of those in the shipped file, by their names there.
+    one address. `timeouts` are other values for some of those in the shipped file, by their names there. `room` says how much of its disk
+    the cache may take.
     """
     port = port or free_port()
-    _write_site(folder, upstreams, port, purge_port or free_port(), counted=counted)
+    _write_site(folder, upstreams, port, purge_port or free_port(), counted=counted, room=room)
     shipped = (REPOSITORY / "nginx/progimage.conf").read_text()
     for name, value in (timeouts or {}).items():
         shipped, found = re.subn(rf"\b{name} \d+s;", f"{name} {value};", shipped)
@@ -235,14 +237,14 @@ def nginx_server(
         yield server
 
 
-def _write_site(folder: Path, upstreams: Sequence[str], port: int, purge_port: int, *, counted: bool) -> None:
+def _write_site(folder: Path, upstreams: Sequence[str], port: int, purge_port: int, *, counted: bool, room: str) -> None:
     """Of what differs between machines, a version for this test."""
     (folder / "site").mkdir(parents=True)
     servers = "".join(f"server {address} max_fails=2 fail_timeout=2s;" for address in upstreams)
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "site/http.conf").write_text(f"""
 upstream progimage {{ {servers} keepalive 64; }}
-proxy_cache_path {folder}/cache keys_zone=progimage:10m levels=1:2 max_size=1g use_temp_path=off;
+proxy_cache_path {folder}/cache keys_zone=progimage:10m levels=1:2 {room} use_temp_path=off;
 access_log {folder}/access.log progimage buffer=64k flush=1s;
 {temporary}
 geo $counted {{ default {int(counted)}; }}
