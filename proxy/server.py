@@ -14,9 +14,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+from weakref import WeakKeyDictionary
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from catalog.session import connect
 from proxy import logs
@@ -147,14 +148,33 @@ class _Server(uvicorn.Server):
 
 
 class _Processes(Multiprocess):
+    """uvicorn's, which takes for dead who does not answer within five seconds; but who starts on a busy machine needs longer."""
+
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], None], notice: float) -> None:
         super().__init__(config, sockets)
         self._announce, self._notice = announce, notice
+        self._announced = False
+        # Until when each may go on starting; 0 for who serves.
+        self._starts_until: WeakKeyDictionary[Process, float] = WeakKeyDictionary()
 
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(START_SECONDS, self.should_exit) for process in self.processes):
+    def keep_subprocess_alive(self) -> None:
+        """Replace who is dead or stands still, whether others are starting or not; and announce once that all serve."""
+        starting = [process for process in self.processes if self._starts(process)]
+        self.processes = [process for process in self.processes if process not in starting]
+        super().keep_subprocess_alive()
+        self.processes += starting
+        if not self._announced and all(self._starts_until.get(process) == 0 for process in self.processes):
+            self._announced = True
             self._announce()
+
+    def _starts(self, process: Process) -> bool:
+        """Whether it does not serve yet, and need not."""
+        until = self._starts_until.setdefault(process, time.monotonic() + START_SECONDS)
+        if time.monotonic() > until or not process.process.is_alive():
+            return False
+        if process.is_ready(timeout=1):
+            self._starts_until[process] = 0
+        return self._starts_until[process] > 0
 
     def terminate_all(self) -> None:
         """They serve on for the notice, and then each ends its listener, which is the same socket: nobody may be in its queue by then."""

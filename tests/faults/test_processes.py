@@ -21,7 +21,7 @@ from tests.e2e.conftest import eventually, store
 from tests.faults.books import client
 from tests.nginx.conftest import Site, running_site
 from tests.photos import photo
-from tests.servers import Server, family, free_port, frozen, running
+from tests.servers import Server, answers, family, free_port, frozen, running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-processes")]
 
@@ -194,6 +194,27 @@ def test_a_process_that_stands_still_is_replaced_and_the_other_goes_on(tmp_path:
                 assert time.monotonic() - began < 2 * PING_SECONDS + 2
         eventually(lambda: len(workers(server)) == 2, within=5)
         assert all(httpx2.get(f"{server.url}/readyz", timeout=10, trust_env=False).status_code == 200 for _ in range(20))
+
+
+@pytest.mark.soak
+def test_a_process_that_stands_still_is_replaced_while_another_one_starts(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "serve.log"
+    url, command = f"http://127.0.0.1:{port}", [PROGIMAGE, "serve", "--port", port, "--data", tmp_path / "data", "--workers", 2]
+    with ExitStack() as stack:
+        server = stack.enter_context(running(command, url=url, log=log, ready=lambda: True, env=environment({})))
+        eventually(lambda: len(workers(server)) == 2)
+        starting, still = sorted(workers(server))
+        with frozen(starting):
+            eventually(lambda: answers(f"{url}/livez"))
+            # Until its parent knows that it serves.
+            time.sleep(3)
+            with frozen(still):
+                eventually(lambda: still not in workers(server), within=2 * PING_SECONDS + 2)
+            eventually(lambda: answers(f"{url}/livez"))
+            assert starting in workers(server)
+            assert "serves on" not in log.read_text()
+        eventually(lambda: "serves on" in log.read_text())
+        assert len(workers(server)) == 2
 
 
 def children(server: Server) -> list[int]:
