@@ -172,6 +172,9 @@ class _Processes(Multiprocess):
         until = self._starts_until.setdefault(process, time.monotonic() + START_SECONDS)
         if time.monotonic() > until or not process.process.is_alive():
             return False
+        # What it said to earlier questions is old news.
+        while process.parent_conn.poll():
+            process.parent_conn.recv()
         if process.is_ready(timeout=1):
             self._starts_until[process] = 0
         return self._starts_until[process] > 0
