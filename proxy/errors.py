@@ -33,6 +33,7 @@ from services import errors as requests
 from storage import base as storage
 from transforms import errors as pictures
 from transforms.errors import ProgImageError
+from transforms.threads import CANNOT_START, no_threads
 
 log = structlog.get_logger(__name__)
 
@@ -197,6 +198,7 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
     requests.SourceTooSlow: Answer(status=504, title="Source too slow", meaning="The picture did not arrive from its host in time."),
     requests.SourceBusy: _later("Source busy", "The host of `url` says that it is busy."),
     Stopping: _later("Server is stopping", "It could not wait any longer for this request to end: send it again."),
+    pictures.NoThreads: _later("No threads left", "The system lets the server start no more threads: a limit is reached."),
     pictures.RenderUnavailable: _later("Rendering unavailable", "No child process can be kept alive."),
     pictures.PoolBusy: _later("Busy", "Too many renders wait already, or too many pictures of other hosts."),
     pictures.OutOfTime: _later("Out of time", "The request waited so long that it was not begun, or somebody else's was not done."),
@@ -241,6 +243,8 @@ def translated(error: Exception) -> ProgImageError:
     """The border for errors of Starlette and for bugs: whatever comes in, one of our own that has an answer comes out."""
     if isinstance(error, ProgImageError) and type(error) in ANSWERS:
         return error
+    if isinstance(error, RuntimeError) and str(error) == CANNOT_START:
+        return no_threads()
     if not isinstance(error, HTTPException) or error.status_code >= 500:
         return InternalError("Something went wrong here, and it is not your request.")
     if error.status_code == 404:

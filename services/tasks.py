@@ -13,7 +13,7 @@ from services.broker import QUEUE
 from services.container import Services
 from services.warm import warm
 from storage.base import StorageError
-from transforms.errors import OutOfTime, PoolBusy
+from transforms.errors import NoThreads, OutOfTime, PoolBusy
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ Work = Callable[[Services, str, str], Awaitable[None]]
 ATTEMPTS = 3
 REMEMBERED = timedelta(days=1)
 # What a task may raise and not be to blame for.
-TROUBLE = (StorageError, CatalogUnavailable, PoolBusy, OutOfTime)
+TROUBLE = (StorageError, CatalogUnavailable, NoThreads, PoolBusy, OutOfTime)
 
 
 def register(broker: Broker, services: Services, loop: asyncio.AbstractEventLoop) -> None:

@@ -12,6 +12,7 @@ ProgImageError                a sentence for people, and facts for the problem b
 │   └── TooMuchWork           it would take too long on the quietest machine
 └── RenderUnavailable         nothing wrong with the request: try again later
     ├── PoolBusy              too many renders wait already
+    ├── NoThreads             the system lets us start no more threads
     ├── OutOfTime             its turn did not come before the request's deadline
     └── RenderTimeout         the render passed its deadline and was killed
 
@@ -81,6 +82,10 @@ class RenderUnavailable(ProgImageError):
 
 class PoolBusy(RenderUnavailable):
     slug = "busy"
+
+
+class NoThreads(RenderUnavailable):
+    slug = "no-threads"
 
 
 class OutOfTime(RenderUnavailable):

@@ -26,6 +26,7 @@ from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
 from transforms.lanes import Gate, Lane, Place, Ticket
 from transforms.laps import QUEUE, Timed, timed
+from transforms.threads import check_threads
 from transforms.watch import TOO_LONG, soft_deadline
 
 T = TypeVar("T")
@@ -177,6 +178,8 @@ class RenderPool:
         except TimeoutError:
             raise RenderTimeout(TOO_LONG) from None
         except ProcessExpired as error:
+            # libvips does not survive that it can start no thread.
+            check_threads()
             raise DecoderCrashed(CRASHED) from error
         except BrokenProcessPool as error:
             raise RenderUnavailable("No worker can be kept alive: try again soon.") from error

@@ -12,6 +12,7 @@ from time import monotonic, process_time
 
 from transforms.errors import RenderTimeout, TooMuchWork
 from transforms.operation import Image
+from transforms.threads import threads_needed
 
 TOO_LONG = "Rendering took too long and was stopped."
 HOPELESS = "This plan takes too long on this picture: make the result smaller, or ask for less."
@@ -51,7 +52,8 @@ def soft_deadline(seconds: float) -> Iterator[None]:
     ends, began = monotonic() + seconds, process_time()
     timer = Timer(seconds, watch.ring)
     timer.daemon = True
-    timer.start()
+    with threads_needed():
+        timer.start()
     try:
         yield
     except Exception as error:

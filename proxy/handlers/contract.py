@@ -31,6 +31,7 @@ from transforms.errors import (
     DecoderCrashed,
     ImpossibleOutput,
     LimitExceeded,
+    NoThreads,
     OutOfTime,
     PlanError,
     PoolBusy,
@@ -62,7 +63,7 @@ ONE_PICTURE = _upload("The bytes of one picture, or a form with one part named `
 
 AWAY = (StorageUnavailable, CatalogUnavailable)
 READ = (UnknownImage, ExpiredImage, *AWAY)
-RENDER = (BrokenImage, DecoderCrashed, PoolBusy, OutOfTime, RenderTimeout, RenderUnavailable)
+RENDER = (BrokenImage, DecoderCrashed, NoThreads, PoolBusy, OutOfTime, RenderTimeout, RenderUnavailable)
 UPLOAD = (
     *(BadRequest, EmptyUpload, TooManyBytes, BodyTooLarge, UnsupportedFormat, UnsupportedBody, LimitExceeded),
     *(StagingFull, StorageUnavailable, *RENDER),

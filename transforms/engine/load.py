@@ -17,6 +17,7 @@ from transforms.geometry import Size
 from transforms.limits import Header, Limits
 from transforms.operation import Image, SourceOption
 from transforms.operations.icc import KEEP, P3, SRGB
+from transforms.threads import no_threads
 from transforms.values import Facts
 from transforms.watch import watched
 
@@ -77,7 +78,8 @@ def rgb_profile(image: Image) -> bytes | None:
         pixel.icc_transform(SRGB, embedded=True).avg()
         # libpng looks at it more closely, also whether it is one for RGB, and would not write the result.
         pixel.pngsave_buffer(keep="icc")
-    except pyvips.Error:
+    except pyvips.Error as error:
+        _check_for_threads(error)
         return None
     return profile
 
@@ -130,7 +132,14 @@ def translated() -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
+        _check_for_threads(error)
         if "not a known file format" in str(error):
             reason = "This kind of picture cannot be read here, though its format is accepted: an animated AVIF, for example."
             raise UnsupportedFormat(reason) from error
         raise BrokenImage("The picture is damaged or incomplete: it cannot be decoded to its end.") from error
+
+
+def _check_for_threads(error: pyvips.Error) -> None:
+    """NoThreads when libvips could start none: nothing is known of the picture then."""
+    if "creating thread" in str(error) or "create thread" in str(error):
+        raise no_threads() from error
