@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from catalog import errors as catalog
@@ -294,15 +293,3 @@ def _headers(known: ProgImageError, answer: Answer) -> dict[str, str]:
     if isinstance(known, MethodNotAllowed):
         headers["allow"] = str(known.facts["allowed"])
     return headers
-
-
-async def problem_page(request: Request) -> Response:
-    """What a kind of error means: the page to which `type` leads."""
-    slug = request.path_params["slug"]
-    known = next((answer for kind, answer in ANSWERS.items() if kind.slug == slug), None)
-    if known is None:
-        raise NoSuchAddress("There is no such kind of problem.")
-    headers = {"cache-control": "max-age=3600", "vary": "Accept"}
-    if prefers(request.headers.get("accept"), "text/plain", "text/html") == "text/html":
-        return pages.render("meaning.html", headers=headers, kind=known)
-    return Response(f"{known.status} {known.title}\n\n{known.meaning}\n", media_type="text/plain", headers=headers)

@@ -3,7 +3,7 @@
 from catalog.errors import CatalogUnavailable
 from proxy import errors, metrics, pages
 from proxy.endpoint import Endpoint, Reply
-from proxy.handlers import health, home
+from proxy.handlers import health, home, problems
 from proxy.handlers.contract import ACCEPT, HTML, JSON_OBJECT, NEVER_CACHED, TEXT
 
 ENDPOINTS = (
@@ -49,7 +49,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/problems/{slug}",
-        handler=errors.problem_page,
+        handler=problems.problem_page,
         tag="service",
         summary="What a kind of error means",
         parameters=(ACCEPT,),
