@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.deployments import Deployment, embedded, grown
 
 SETTINGS = {"embedded": embedded, "grown": grown}
+
+# How many examples Hypothesis tries of a property that says no number itself: all of them again, and more, in the soak.
+settings.register_profile("suite", max_examples=50, deadline=None)
+settings.register_profile("soak", max_examples=300, deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("suite" if config.option.markexpr == "not soak" else "soak")
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,15 @@ Generated pictures have four coloured quarters, so that turning, mirroring and c
 import csv
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pyvips
+from _pytest.mark import ParameterSet
 
 from transforms.geometry import Size
 
@@ -21,13 +25,22 @@ RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 20), (20, 20, 230), (230, 23
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A row of the corpus' manifest. `expected` is `accept`, `reject` or `either`; size and frames are None where nobody knows."""
+    """A row of the corpus' manifest. `expected` is `accept`, `reject` or `either`; the size is None where nobody knows.
+
+    Samples of one kind are stored alike; what is broken or hostile is so in a way of its own.
+    """
 
     path: Path
     name: str
     format: str
     size: Size | None
     expected: str
+    kind: tuple[str, ...]
+
+
+KIND = ("format", "bands", "sample", "colour", "orientation", "icc")
+# Pixels of one picture that every run can afford, and a file that takes as long though it has fewer.
+LARGE, SLOW = 6_000_000, "bombs/gen-svg-use-exponential.svg"
 
 
 def corpus() -> list[Sample]:
@@ -40,14 +53,42 @@ def corpus() -> list[Sample]:
 
 
 def _sample(row: dict[str, str]) -> Sample:
-    width, height = row["display_width"], row["display_height"]
+    width, height, fault = row["display_width"], row["display_height"], row["note"] if row["expected"] != "accept" else ""
     return Sample(
         path=CORPUS / row["path"],
         name=row["path"],
         format={"jpeg": "jpg"}.get(row["format"], row["format"]),
         size=Size(int(width), int(height)) if width else None,
         expected=row["expected"],
+        kind=(row["path"].split("/")[0], *(row[name] for name in KIND), str(row["frames"] > "1"), fault),
     )
+
+
+def samples(wanted: Callable[[Sample], bool] = lambda _: True) -> list[ParameterSet]:
+    """Those that are wanted, for tests of each: the smallest file of every kind always, other and large ones in the soak alone."""
+    found = [sample for sample in corpus() if wanted(sample)]
+    smallest = {sample.kind: sample for sample in sorted(found, key=lambda sample: -sample.path.stat().st_size)}
+    return [pytest.param(sample, id=sample.name, marks=in_soak(smallest[sample.kind] != sample or _is_large(sample))) for sample in found]
+
+
+def _is_large(sample: Sample) -> bool:
+    # What is refused for its size is never decoded.
+    return sample.name == SLOW or (sample.expected != "reject" and sample.size is not None and sample.size.area > LARGE)
+
+
+def in_soak(alone: bool) -> Sequence[pytest.MarkDecorator]:
+    """The marks of a parameter that stands for what another shows already, or takes too long."""
+    return [pytest.mark.soak] if alone else []
+
+
+def pairwise(*factors: Sequence[object]) -> list[ParameterSet]:
+    """Each with each; in every run only so many that any two values of three or more factors meet, and of two each meets some."""
+    modulus = min(sorted(map(len, factors))[-3:])
+    found = []
+    for numbered in product(*(enumerate(factor) for factor in factors)):
+        places, values = zip(*numbered, strict=True)
+        found.append(pytest.param(*values, marks=in_soak(sum(places) % modulus != 0)))
+    return found
 
 
 def image(width: int = 60, height: int = 40, *, quarters: tuple[tuple[int, int, int], ...] = (RED, GREEN, BLUE, YELLOW)) -> Any:

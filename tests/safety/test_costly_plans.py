@@ -36,22 +36,22 @@ def noise(width: int, height: int) -> pyvips.Image:
     return pyvips.Image.gaussnoise(width, height, sigma=60, mean=128, seed=7).cast("uchar").bandjoin([0, 255]).copy(interpretation="srgb")
 
 
-async def test_noise_without_loss_becomes_avif_or_is_stopped(pool: RenderPool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["_", *(pytest.param(text, marks=pytest.mark.soak) for text in ("q100", "lossless"))])
+async def test_noise_without_loss_becomes_avif_or_is_stopped(pool: RenderPool, tmp_path: Path, text: str) -> None:
     path = tmp_path / "noise.webp"
     path.write_bytes(encoded(noise(2400, 1800), ".webp", lossless=True, effort=0))
-    for text in ("_", "q100", "lossless"):
-        try:
-            assert await made(pool, path, text, "avif") == (2400, 1800)
-        except RenderTimeout:
-            assert text == "lossless"
+    try:
+        assert await made(pool, path, text, "avif") == (2400, 1800)
+    except RenderTimeout:
+        assert text == "lossless"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "blur100",
+        pytest.param("blur100", marks=pytest.mark.soak),
         "trim,w2000,h2000,fit_cover,g_attention,rotate45,blur100,bg_blur",
-        "ar_1_1,g_entropy,rotate33,median31,mask_star/blur100/pixelate2/rotate17",
+        pytest.param("ar_1_1,g_entropy,rotate33,median31,mask_star/blur100/pixelate2/rotate17", marks=pytest.mark.soak),
         "w4000,h4000,fit_contain,enlarge,bg_blur/rotate45,sharpen10/median31",
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import CORPUS, encoded, image, jpeg
+from tests.pictures import CORPUS, encoded, image, in_soak, jpeg
 from tests.transforms.test_engine import LIMITS, Studio, reopened
 from tests.transforms.test_metadata import jpeg_with, segment
 from transforms.engine import execute, probe
@@ -317,11 +317,12 @@ def test_grey_and_two_bands_come_out_in_srgb(studio: Studio) -> None:
 # The corpus
 
 needs_corpus = pytest.mark.skipif(not (CORPUS / "MANIFEST.csv").exists(), reason=f"the corpus of test pictures is not at {CORPUS}")
+LARGE = "icc/gain-map-8mp-3840x2160.jpg"
 COLOURED = [
     *(f"icc/{name}" for name in ("adobergb-290x442.jpg", "cielab-400x266.tif", "cmyk-no-profile-500x333.jpg", "cmyk-swop-500x333.jpg")),
     *(f"icc/{name}" for name in ("cmyk-ycck-64x56.jpg", "display-p3-8x8.png", "gray-gamma22-400x267.jpg", "linear-rec709-16bit-64.png")),
     *(f"icc/{name}" for name in ("profile-in-many-segments.jpg", "profile-missing-checksum-460x60.png", "xyb-profile-290x442.jpg")),
-    *("jpeg_variants/mpo-iphone-gainmap-p3.jpg", "icc/gain-map-8mp-3840x2160.jpg", "avif/icc-exif-xmp-403x302.avif"),
+    *("jpeg_variants/mpo-iphone-gainmap-p3.jpg", LARGE, "avif/icc-exif-xmp-403x302.avif"),
     *("tiff/cmyk-jpeg-100.tif", "tiff/float32-rgb.tif", "tiff/rgba16-zip-tiled-64x56.tif", "png/flag-nl-16bit-900x600.png"),
     *("png/pngsuite-basi6a16.png", "alpha/grey-alpha-400x300.png", "orientation/brg-profile-exif5.jpg"),
 ]
@@ -351,7 +352,7 @@ def rendered(path: Path, plan: str, extension: str = "png") -> Rendition:
 
 
 @needs_corpus
-@pytest.mark.parametrize("name", COLOURED)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=in_soak(name == LARGE)) for name in COLOURED])
 def test_real_pictures_come_out_in_the_colours_that_they_were_given(name: str) -> None:
     whole = reference(CORPUS / name).copy_memory()
     assert mean_distance(reopened(rendered(CORPUS / name, "_")), whole) < WHOLE
@@ -376,7 +377,7 @@ def test_a_real_profile_is_kept_with_its_pixels(name: str) -> None:
 
 
 @needs_corpus
-@pytest.mark.parametrize("name", ["jpeg_variants/mpo-iphone-gainmap-p3.jpg", "icc/gain-map-8mp-3840x2160.jpg"])
+@pytest.mark.parametrize("name", ["jpeg_variants/mpo-iphone-gainmap-p3.jpg", pytest.param(LARGE, marks=pytest.mark.soak)])
 def test_of_a_photo_with_a_gain_map_the_first_picture_alone_comes_out(name: str) -> None:
     """Row 52. The plain JPEG loader sees no gain map: the same picture has to come out."""
     plain = pyvips.Image.jpegload(str(CORPUS / name)).icc_transform("srgb")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given, reject, settings
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from bench.drawing import PRESETS
@@ -202,7 +202,6 @@ def test_reading_takes_time_in_proportion_to_the_length(name: str) -> None:
 
 
 @given(asked=written(), chance=st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
 def test_canonical_text_is_one_text_whatever_the_order_it_was_written_in(asked: tuple[list[list[str]], str], chance: random.Random) -> None:
     stages, extension = asked
     plan = read(stages, extension)
@@ -216,7 +215,6 @@ def test_canonical_text_is_one_text_whatever_the_order_it_was_written_in(asked: 
 
 
 @given(asked=written(), facts=facts)
-@settings(max_examples=200, deadline=None)
 def test_what_a_plan_comes_down_to_comes_down_to_itself(asked: tuple[list[list[str]], str], facts: Facts) -> None:
     stages, extension = asked
     plan = with_focal(expanded(read(stages, extension), PRESETS), CENTER)
@@ -235,7 +233,6 @@ def test_what_a_plan_comes_down_to_comes_down_to_itself(asked: tuple[list[list[s
 
 
 @given(asked=st.lists(written(), min_size=2, max_size=6), facts=facts)
-@settings(deadline=None)
 def test_plans_that_come_down_to_the_same_have_one_key_and_others_have_another(
     asked: list[tuple[list[list[str]], str]], facts: Facts
 ) -> None:
@@ -251,7 +248,6 @@ def test_plans_that_come_down_to_the_same_have_one_key_and_others_have_another(
 
 
 @given(asked=written(), scraps=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 3), SCRAPS), min_size=1, max_size=4), facts=facts)
-@settings(max_examples=300, deadline=None)
 def test_a_plan_with_slips_of_the_pen_is_a_plan_or_refused(
     asked: tuple[list[list[str]], str], scraps: list[tuple[int, int, str]], facts: Facts
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.photos import photo
-from tests.pictures import CORPUS, Sample, animation, corpus, encoded, image, oriented, transparent
+from tests.pictures import CORPUS, Sample, animation, encoded, image, oriented, samples, transparent
 from tests.transforms.test_engine import Studio, reopened
 from transforms.engine import execute, prepare, verify
 from transforms.engine.likeness import likeness, planes
@@ -399,7 +399,7 @@ async def pool() -> AsyncIterator[RenderPool]:
     await pool.close()
 
 
-SAMPLES = [pytest.param(sample, id=sample.name) for sample in corpus() if sample.expected != "reject"]
+SAMPLES = samples(lambda sample: sample.expected != "reject")
 
 
 @pytest.mark.skipif(not SAMPLES, reason=f"the corpus of test pictures is not at {CORPUS}")

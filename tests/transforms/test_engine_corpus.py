@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from tests.pictures import CORPUS, Sample, colours, corpus, encoded, image
+from tests.pictures import CORPUS, Sample, colours, encoded, image, samples
 from transforms.engine import execute, prepare, self_test, verify
 from transforms.errors import BrokenImage, ImageError, RenderTimeout, UnsupportedFormat
 from transforms.formats import FORMATS
@@ -18,7 +18,7 @@ from transforms.pool import RenderPool
 pytestmark = pytest.mark.anyio
 
 EVERYTHING = Limits(accepted=frozenset(FORMATS))
-SAMPLES = [pytest.param(sample, id=sample.name) for sample in corpus()]
+SAMPLES = samples()
 needs_corpus = pytest.mark.skipif(not SAMPLES, reason=f"the corpus of test pictures is not at {CORPUS}")
 
 

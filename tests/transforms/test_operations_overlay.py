@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import BLUE, RED, animation, encoded, image, near
+from tests.pictures import BLUE, RED, animation, encoded, image, near, pairwise
 from transforms.engine import execute, verify
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
@@ -151,20 +151,20 @@ def test_what_is_transparent_stays_so_around_a_watermark(tmp_path: Path) -> None
     assert (made(0, 0)[3], made(39, 39)) == (0, [*RED, 255])
 
 
-@pytest.mark.parametrize("overlay", [logo(), plain(12, 6, RED), plain(12, 6, (80,), "b-w"), plain(12, 6, (80, 200), "b-w"), logo(1, 1)])
-@pytest.mark.parametrize(
-    "picture",
-    [
-        plain(60, 40, GREY),
-        plain(60, 40, (100,), "b-w"),
-        plain(60, 40, (100, 200), "b-w"),
-        plain(60, 40, (*GREY, 100)),
-        plain(1, 1, GREY),
-        plain(60, 40, GREY).colourspace("rgb16"),
-        plain(1, 40, (*GREY, 9)),
-    ],
-)
-@pytest.mark.parametrize("plan", [f"wm_{ID}_center_60p_50p", f"wm_{ID}_tile", f"gray,wm_{ID}", f"mask_{ID}", f"mask_{ID},bg_ffffff"])
+OVERLAYS = [logo(), plain(12, 6, RED), plain(12, 6, (80,), "b-w"), plain(12, 6, (80, 200), "b-w"), logo(1, 1)]
+PICTURES = [
+    plain(60, 40, GREY),
+    plain(60, 40, (100,), "b-w"),
+    plain(60, 40, (100, 200), "b-w"),
+    plain(60, 40, (*GREY, 100)),
+    plain(1, 1, GREY),
+    plain(60, 40, GREY).colourspace("rgb16"),
+    plain(1, 40, (*GREY, 9)),
+]
+DRAWN_ON = [f"wm_{ID}_center_60p_50p", f"wm_{ID}_tile", f"gray,wm_{ID}", f"mask_{ID}", f"mask_{ID},bg_ffffff"]
+
+
+@pytest.mark.parametrize(("overlay", "picture", "plan"), pairwise(OVERLAYS, PICTURES, DRAWN_ON))
 def test_every_kind_of_picture_takes_every_kind_of_image(tmp_path: Path, overlay: Any, picture: Any, plan: str) -> None:
     made = opened(render(tmp_path, encoded(picture), plan, others={ID: encoded(overlay)}))
     assert (made.width, made.height, made.format) == (picture.width, picture.height, "uchar")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pyvips
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pictures import animation, encoded
@@ -175,7 +175,6 @@ def test_any_text_has_an_inverse(text: str) -> None:
     picture=st.sampled_from([(1, 1), (7, 90), (200, 3), (120, 80)]),
     place=st.sampled_from(["center", "northwest", "southeast"]),
 )
-@settings(max_examples=150, deadline=None)
 def test_no_text_fails(text: str, size: int, picture: tuple[int, int], place: str) -> None:
     operation = Text(text=Lettering(text[: 256 // 4] or " ", place, size))
     (made,) = operation.apply([plain(*picture)], Size(*picture), Stage())

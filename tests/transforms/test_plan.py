@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.errors import ImpossibleOutput, PlanError
@@ -256,7 +256,6 @@ def test_nothing_but_enlarge_makes_a_picture_larger_than_it_is(stage: tuple[str,
 
 
 @given(text=st.text(max_size=80), extension=st.text(max_size=8))
-@settings(max_examples=300)
 def test_any_text_is_a_plan_or_refused(text: str, extension: str) -> None:
     try:
         parse(text, extension)

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bench.drawing import LIMITS, drawn, resolved
-from tests.pictures import CORPUS
+from tests.pictures import CORPUS, pairwise
 from transforms.engine import probe
 from transforms.shrink import loading
 from transforms.values import Facts
@@ -80,7 +80,7 @@ chains = st.lists(st.one_of(crops, ratios, turns), min_size=1, max_size=3).map("
 
 
 @given(name=st.sampled_from(["upright.jpg", "lying.jpg", "upright.webp"]), steps=chains, divisor=st.integers(5, 24))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings().max_examples // 4)
 def test_steps_before_a_resize_may_run_on_the_shrunken_picture(
     sources: dict[str, Source], folder: Path, name: str, steps: str, divisor: int
 ) -> None:
@@ -90,10 +90,10 @@ def test_steps_before_a_resize_may_run_on_the_shrunken_picture(
     assert likeness(source, steps, max(1, plan.size.width * 2 // divisor), folder) >= LEAST_PSNR
 
 
-@pytest.mark.parametrize("width", [504, 237])
-@pytest.mark.parametrize(
-    "steps", ["ar_16_9", "crop_101_203_1999_1001", "rotate90", "ar_1_1,g_0.3_0.77/flip_v", "crop_7_5_4001_3003/rotate270"]
-)
+STEPS = ["ar_16_9", "crop_101_203_1999_1001", "rotate90", "ar_1_1,g_0.3_0.77/flip_v", "crop_7_5_4001_3003/rotate270"]
+
+
+@pytest.mark.parametrize(("steps", "width"), pairwise(STEPS, [504, 237]))
 def test_steps_on_a_real_photo_may_run_after_it_was_shrunk(sources: dict[str, Source], folder: Path, steps: str, width: int) -> None:
     if PHOTO.name not in sources:
         pytest.skip(f"the corpus of test pictures is not at {CORPUS}")

@@ -12,7 +12,7 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.pictures import BLUE, RED, animation, corpus, encoded, image, transparent
+from tests.pictures import BLUE, RED, animation, encoded, image, samples, transparent
 from transforms.columns import MAX_CELLS, MAX_COLUMNS
 from transforms.engine import execute, probe
 from transforms.errors import ImpossibleOutput, PlanError
@@ -353,7 +353,6 @@ OPERATION = st.sampled_from(
 SIDE = st.integers(1, 3000)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(OPERATION, max_size=4).map("/".join), SIDE, SIDE, st.sampled_from(TEXTS), st.sampled_from(CHARSETS))
 def test_a_resolved_plan_means_itself(text: str, width: int, height: int, extension: str, charset: str) -> None:
     facts = Facts(format="png", width=width, height=height)
@@ -370,7 +369,7 @@ def test_a_resolved_plan_means_itself(text: str, width: int, height: int, extens
     assert resolved.size.area <= MAX_CELLS
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.lists(OPERATION, max_size=3).map("/".join), st.integers(1, 90), st.integers(1, 90), st.sampled_from(TEXTS))
 def test_every_plan_makes_the_grid_that_it_promises(
     tmp_path_factory: pytest.TempPathFactory, text: str, width: int, height: int, extension: str
@@ -414,7 +413,7 @@ def test_pictures_have_no_charset(extension: str) -> None:
         parse("charset_blocks", extension)
 
 
-SAMPLES = [pytest.param(sample, id=sample.name) for sample in corpus() if sample.expected == "accept" and sample.format in LIMITS.accepted]
+SAMPLES = samples(lambda sample: sample.expected == "accept" and sample.format in LIMITS.accepted)
 
 
 @pytest.mark.skipif(not SAMPLES, reason="the corpus of test pictures is not there")
