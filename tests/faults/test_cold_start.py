@@ -82,14 +82,14 @@ async def originals(folder: Path, settings: Mapping[str, str]) -> dict[int, str]
 
 async def test_a_cold_start_under_more_than_it_can_do_sheds_and_spares_the_store(cold: Cold) -> None:
     before = cold.asked("GET", "originals")
-    report = await cold.burst(range(400, 420), callers=3, rate=250)
+    report = await cold.burst(range(400, 410), callers=8, rate=500)
     assert not report.wrong
     assert set(report.statuses()) == {"200", "503"}
     assert {answer.retry_after for answer in report.answers if answer.shed} <= {"1", "2", "3", "4", "5"}
-    made = cold.asked("PUT", "variants")
-    # One who comes when it is made, or another makes it, or nobody can, leaves the originals alone.
+    made, wanted = cold.asked("PUT", "variants"), {answer.request.target for answer in report.answers}
     assert set(made.values()) == {1}
-    assert sum((cold.asked("GET", "originals") - before).values()) == len(made)
+    # Who is turned away reads nothing; who waits for a child has read it, and may have to give up.
+    assert sum((cold.asked("GET", "originals") - before).values()) <= len(cold.site.apps) * len(wanted)
     served = {answer.request.target for answer in report.answers if answer.status == 200}
     assert len(served) == len(made)
 
