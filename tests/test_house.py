@@ -25,6 +25,11 @@ ALLOWED_IMPORTERS = {
 }
 
 
+# The failures that ProgImage is made for, as the design numbers them: Redis, S3, database, disk and limits, workers, apps, clients.
+FAILURES = {"R": 9, "S": 10, "D": 8, "K": 4, "W": 4, "A": 6, "C": 5}
+ROW = re.compile(r"@pytest\.mark\.row\(([^)]*)\)")
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
@@ -102,3 +107,9 @@ def test_no_committed_file_names_a_path_of_one_machine_or_a_package_registry() -
         if name != "uv.lock" and path.is_file():
             text = path.read_text(errors="replace")
             assert not [word for word in words if word in text], name
+
+
+def test_each_failure_of_the_table_is_caused_by_a_test() -> None:
+    marks = (mark for path in (REPOSITORY / "tests").rglob("test_*.py") for mark in ROW.findall(path.read_text()))
+    named = {name for mark in marks for name in re.findall(r'"(\w+)"', mark)}
+    assert named == {f"{letter}{number + 1}" for letter, rows in FAILURES.items() for number in range(rows)}

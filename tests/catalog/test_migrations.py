@@ -161,6 +161,7 @@ async def test_code_that_knows_no_engines_goes_on_recording_variants(engine: Asy
         assert (await connection.execute(text("SELECT engine FROM variant"))).scalar() == 2
 
 
+@pytest.mark.row("D8")
 async def test_a_migration_that_breaks_off_leaves_the_schema_of_before_and_is_done_again(
     engine: AsyncEngine, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

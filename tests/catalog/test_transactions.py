@@ -131,6 +131,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(postgres: AsyncEng
         await Transactions(postgres).read(slow)
 
 
+@pytest.mark.row("D3")
 @on_postgresql
 @pytest.mark.parametrize("kind", ["read", "glance", "write", "note"])
 async def test_work_whose_connection_was_cut_is_done_once_more(postgres: AsyncEngine, kind: str) -> None:

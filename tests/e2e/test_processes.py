@@ -20,6 +20,7 @@ from tests.servers import Server
 KILLS = 8
 
 
+@pytest.mark.row("A1")
 def test_sigterm_is_said_on_readyz_and_what_is_under_way_ends_well(tmp_path: Path) -> None:
     with (
         progimage_server(tmp_path, {"PROGIMAGE_DRAIN_NOTICE": "2"}) as app,
@@ -37,6 +38,7 @@ def test_sigterm_is_said_on_readyz_and_what_is_under_way_ends_well(tmp_path: Pat
         assert app.process.returncode in (0, -signal.SIGTERM)
 
 
+@pytest.mark.row("A1")
 def test_a_request_that_does_not_end_is_told_so_when_the_drain_is_over(tmp_path: Path) -> None:
     with progimage_server(tmp_path, {"PROGIMAGE_DRAIN": "1", "PROGIMAGE_DRAIN_NOTICE": "0"}) as app:
         host, port = app.url.removeprefix("http://").split(":")
@@ -49,6 +51,7 @@ def test_a_request_that_does_not_end_is_told_so_when_the_drain_is_over(tmp_path:
         assert b"/problems/stopping" in answer
 
 
+@pytest.mark.row("A2")
 def test_what_was_staged_or_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
         (staged,) = upload(api, photo(300, 200))
@@ -61,6 +64,7 @@ def test_what_was_staged_or_acknowledged_is_there_after_a_kill(tmp_path: Path) -
         assert size_of(api.get(made["images"][0]["url"]).content) == (300, 200)
 
 
+@pytest.mark.row("A2")
 @pytest.mark.soak
 def test_what_was_acknowledged_before_any_of_many_kills_is_there_afterwards(tmp_path: Path) -> None:
     acknowledged: dict[str, bytes] = {}

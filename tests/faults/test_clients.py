@@ -86,6 +86,7 @@ BODIES = {
 }
 
 
+@pytest.mark.row("C1")
 @pytest.mark.parametrize("what", BODIES)
 def test_of_an_upload_whose_client_leaves_nothing_stays(site: Site, what: str) -> None:
     before, lines = site.left(), left_in_log(site)
@@ -103,6 +104,7 @@ def left_in_log(site: Site) -> int:
     return site.app.log_text().count('"status":499')
 
 
+@pytest.mark.row("C3")
 def test_what_a_client_asked_for_who_left_is_made_and_kept_and_others_get_it(site: Site) -> None:
     """Behind nginx the app does not even learn of it. The next one who asks, often the same, finds it made."""
     image, before = store(site.api, photo(1600, 1200)), books(site.app.pid)
@@ -120,6 +122,7 @@ def test_what_a_client_asked_for_who_left_is_made_and_kept_and_others_get_it(sit
     eventually(lambda: not site.busy() and books(site.app.pid) == before, within=2)
 
 
+@pytest.mark.row("C3")
 @pytest.mark.soak
 def test_a_posted_picture_whose_client_leaves_costs_no_more_than_its_render(site: Site) -> None:
     before, picture = site.left(), photo(1600, 1200)
@@ -130,6 +133,7 @@ def test_a_posted_picture_whose_client_leaves_costs_no_more_than_its_render(site
     eventually(lambda: not site.busy() and site.left() == before, within=8)
 
 
+@pytest.mark.row("C4")
 @pytest.mark.soak
 def test_who_asks_and_does_not_read_takes_little_memory_and_is_left_and_who_reads_slowly_is_not(site: Site) -> None:
     number, picture = 40, photo(2400, 1800, "png")
@@ -168,6 +172,7 @@ def test_who_asks_nothing_or_never_ends_the_question_is_left(site: Site) -> None
     eventually(lambda: books(site.app.pid) == before, within=2)
 
 
+@pytest.mark.row("C5")
 def test_who_stays_and_asks_nothing_is_no_load(site: Site) -> None:
     image = store(site.api, photo(320, 240))
     used, before = resident(site.app.pid), books(site.app.pid)
@@ -194,6 +199,7 @@ def test_who_stays_and_asks_nothing_is_no_load(site: Site) -> None:
     eventually(lambda: books(site.app.pid) == before, within=5)
 
 
+@pytest.mark.row("C2")
 @pytest.mark.soak
 def test_five_hundred_uploads_of_ten_bytes_a_second_end_in_time_and_others_notice_nothing(site: Site) -> None:
     before = site.left()
@@ -236,6 +242,7 @@ async def drip(server: Server) -> tuple[float, bytes]:
     return time.monotonic() - began, answer.result()
 
 
+@pytest.mark.row("C2")
 @pytest.mark.soak
 def test_an_upload_that_falls_silent_is_answered_408(site: Site) -> None:
     with client(site.app) as connection:

@@ -80,6 +80,7 @@ async def originals(folder: Path, settings: Mapping[str, str]) -> dict[int, str]
             return {number: (await stored(services, tagged(number, 1200, 900))).id for number in range(IMAGES)}
 
 
+@pytest.mark.row("A6")
 async def test_a_cold_start_under_more_than_it_can_do_sheds_and_spares_the_store(cold: Cold) -> None:
     before = cold.asked("GET", "originals")
     report = await cold.burst(range(400, 410), callers=8, rate=500)
@@ -94,6 +95,7 @@ async def test_a_cold_start_under_more_than_it_can_do_sheds_and_spares_the_store
     assert len(served) == len(made)
 
 
+@pytest.mark.row("A6")
 @pytest.mark.soak
 async def test_a_site_that_begins_cold_does_nearly_as_much_as_one_that_is_warm(cold: Cold) -> None:
     """Both at the same place on the same machine: first all at once and cold, then by a few who wait for their answers."""

@@ -176,6 +176,7 @@ def refused(answer: httpx2.Response, problem: str) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= 5
 
 
+@pytest.mark.row("D5", "D6")
 @pytest.mark.parametrize("cut", CUTS)
 def test_the_same_request_completes_what_was_cut_off(place: Place, cut: Cut) -> None:
     ordered = order(place)
@@ -193,6 +194,7 @@ def test_the_same_request_completes_what_was_cut_off(place: Place, cut: Cut) -> 
     assert len(place.keys(ordered.image)) == 2
 
 
+@pytest.mark.row("D5", "D6")
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_commit_whose_staged_bytes_are_gone_has_failed_and_leaves_nothing(place: Place, cut: Cut) -> None:
     ordered = order(place)
@@ -208,6 +210,7 @@ def test_a_commit_whose_staged_bytes_are_gone_has_failed_and_leaves_nothing(plac
     assert ordered.shown().content == ordered.picture
 
 
+@pytest.mark.row("D5", "D6")
 @pytest.mark.soak
 def test_what_nobody_asks_for_again_is_completed_or_given_up_or_erased_by_the_sweeper(place: Place) -> None:
     kept, gone = [order(place) for _ in CUTS], [order(place) for _ in CUTS]

@@ -139,6 +139,7 @@ def locked(site: Site, mode: str, seconds: float) -> Iterator[None]:
         holding.result()
 
 
+@pytest.mark.row("D1")
 def test_pictures_are_shown_while_the_database_refuses_connections(site: Site) -> None:
     with site.between.broken(Down()):
         assert max(shows_pictures(site, cold="w101")) < AT_ONCE
@@ -148,6 +149,7 @@ def test_pictures_are_shown_while_the_database_refuses_connections(site: Site) -
     assert store(site.api, photo(64, 48))
 
 
+@pytest.mark.row("D1")
 def test_pictures_are_shown_while_the_database_is_frozen(site: Site) -> None:
     with frozen(*family(site.postgres.pid)):
         waited = shows_pictures(site, cold="w102")
@@ -156,6 +158,7 @@ def test_pictures_are_shown_while_the_database_is_frozen(site: Site) -> None:
     eventually(site.works, within=LEFT_ALONE_SECONDS + 2)
 
 
+@pytest.mark.row("D7")
 @pytest.mark.soak
 def test_pictures_are_shown_while_every_query_takes_too_long(site: Site) -> None:
     with site.between.broken(Latency(seconds=1, to="client")):
@@ -185,6 +188,7 @@ def test_the_catalog_says_at_once_that_it_is_away_when_it_was_silent_several_tim
     assert store(site.api, photo(64, 48))
 
 
+@pytest.mark.row("D3")
 def test_connections_that_are_cut_are_noticed_by_nobody(site: Site) -> None:
     """What was not committed is done once more; so is looking."""
     with ThreadPoolExecutor(4) as clients:
@@ -198,6 +202,7 @@ def test_connections_that_are_cut_are_noticed_by_nobody(site: Site) -> None:
         assert len({each.result() for each in wrote}) == 4
 
 
+@pytest.mark.row("D3", "D4")
 def test_an_answer_to_a_commit_that_is_lost_makes_no_second_product(site: Site) -> None:
     """Nobody can know whether it was carried out: the client is told 503, and its key finds what is there."""
     pictures = [photo(120, 90) for _ in range(6)]
@@ -244,6 +249,7 @@ def test_a_table_that_is_locked_holds_up_who_writes_and_nobody_who_looks(site: S
     assert store(site.api, photo(64, 48))
 
 
+@pytest.mark.row("D7")
 @pytest.mark.soak
 def test_when_all_connections_are_taken_pictures_are_shown_and_the_catalog_says_so(site: Site) -> None:
     """Nobody can even look at images here, so every connection that somebody takes is held."""
@@ -264,6 +270,7 @@ time.sleep(30)
 """
 
 
+@pytest.mark.row("D2")
 @pytest.mark.soak
 def test_a_sqlite_file_that_another_process_locks_is_read_all_the_same(tmp_path: Path) -> None:
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=40, trust_env=False) as api:

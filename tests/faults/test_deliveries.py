@@ -101,6 +101,7 @@ async def recorded(services: Services, *image_ids: str) -> list[set[tuple[str, s
     return [{(each.plan, each.format) for each in found} for found in (await services.catalog.variants(image_ids)).values()]
 
 
+@pytest.mark.row("W4")
 async def test_ten_copies_at_once_over_two_workers_are_one_task(
     settings: Settings, processes: list[Services], queue: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +129,7 @@ async def test_ten_copies_at_once_over_two_workers_are_one_task(
     assert "task_given_up" not in capsys.readouterr().out
 
 
+@pytest.mark.row("W1")
 async def test_what_a_silent_worker_had_is_done_by_the_next_one(settings: Settings, processes: list[Services], queue: Redis) -> None:
     """Its silence is made older than it is; tests/faults/test_workers.py kills a real one and waits."""
     services = processes[0]

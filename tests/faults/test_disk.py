@@ -118,6 +118,7 @@ def flipped(path: Path, at: int) -> Iterator[None]:
         path.write_bytes(whole)
 
 
+@pytest.mark.row("S6")
 def test_an_original_that_the_disk_damaged_is_refused(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     with flipped(place.file(f"originals/*/{image}.jpg"), at=4000):
@@ -128,6 +129,7 @@ def test_an_original_that_the_disk_damaged_is_refused(place: Place, picture: tup
     assert place.api.get(f"/img/{image}").content == data
 
 
+@pytest.mark.row("S6")
 def test_an_original_that_lost_its_end_is_refused(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     path = place.file(f"originals/*/{image}.jpg")
@@ -149,6 +151,7 @@ def test_a_variant_and_a_mezzanine_that_the_disk_damaged_are_made_again(place: P
     assert eventually(lambda: place.app.log_text().count(f"variants/{image}/") >= 2)
 
 
+@pytest.mark.row("K2")
 def test_a_full_store_takes_no_upload_and_shows_what_it_has(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     variant = place.api.get(f"/img/{image}/w64.webp").content
@@ -170,6 +173,7 @@ def remount(place: Place, disk: str, how: str) -> None:
     subprocess.run(["nsenter", "--mount", f"--target={place.app.pid}", "mount", "-o", f"remount,{how}", path], check=True)
 
 
+@pytest.mark.row("K3")
 @only_root
 def test_a_store_that_became_read_only_takes_no_upload_and_shows_what_it_has(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
@@ -188,6 +192,7 @@ def test_a_store_that_became_read_only_takes_no_upload_and_shows_what_it_has(pla
     assert size_of(place.api.get(f"/img/{image}/w63.webp").content)[0] == 63
 
 
+@pytest.mark.row("K3")
 @only_root
 @pytest.mark.soak
 def test_a_disk_that_the_kernel_made_read_only_is_read_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -227,6 +232,7 @@ def intact(place: Place) -> bool:
         return bool(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",))
 
 
+@pytest.mark.row("K2")
 def test_without_room_for_temporary_files_staged_pictures_have_to_wait(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     new = photo(300, 200)
@@ -242,6 +248,7 @@ def test_without_room_for_temporary_files_staged_pictures_have_to_wait(place: Pl
     assert [path.name for path in place.files("temporary")] == []
 
 
+@pytest.mark.row("K3")
 def test_a_full_disk_below_the_database_stops_writes_only(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     new = photo(300, 200)
@@ -257,6 +264,7 @@ def test_a_full_disk_below_the_database_stops_writes_only(place: Place, picture:
     assert intact(place)
 
 
+@pytest.mark.row("K4")
 def test_who_may_open_no_more_files_sheds_and_recovers(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     subprocess.run(["prlimit", "--pid", str(place.app.pid), f"--nofile={FILES}:"], check=True)
@@ -296,6 +304,7 @@ def edge_on(disk: str, place: Place, folder: Path, *, room: str = "max_size=1g")
         yield edge, cache
 
 
+@pytest.mark.row("K1")
 @only_root
 def test_a_full_cache_of_nginx_gives_hits_or_nothing(place: Place, picture: tuple[str, bytes], tmp_path: Path) -> None:
     """nginx ends the connection of who misses: the shipped files leave room on that disk (`min_free`)."""
@@ -312,6 +321,7 @@ def test_a_full_cache_of_nginx_gives_hits_or_nothing(place: Place, picture: tupl
         assert httpx2.get(f"{edge.url}/img/{image}/w71.webp").headers["x-edge-cache"] == "HIT"
 
 
+@pytest.mark.row("K1")
 @only_root
 @pytest.mark.soak
 def test_a_cache_that_could_grow_beyond_its_disk_makes_room_and_cuts_nobody_off(place: Place, tmp_path: Path) -> None:

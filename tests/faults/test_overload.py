@@ -105,6 +105,7 @@ async def test_under_four_times_the_load_hits_are_quick_and_who_is_turned_away_k
     assert eventually(lambda: site.api.get(site.cold(900)).status_code == 200, within=5)
 
 
+@pytest.mark.row("A4")
 def test_frozen_children_are_told_on_readyz_within_two_seconds_and_nothing_else_waits_for_them(site: Site) -> None:
     hit = f"/img/{site.image}/w256.webp"
     assert site.api.get(hit).status_code == 200
@@ -122,6 +123,7 @@ def test_frozen_children_are_told_on_readyz_within_two_seconds_and_nothing_else_
     assert eventually(lambda: site.ready() == "ready", within=5)
 
 
+@pytest.mark.row("A4")
 def test_who_waits_for_frozen_children_is_told_at_the_deadline_and_the_work_is_not_lost(site: Site) -> None:
     path = site.cold(910)
     with frozen(*children(site.app)):
@@ -144,6 +146,7 @@ def test_an_upload_on_a_slow_line_may_take_longer_than_the_deadline(site: Site) 
     assert site.api.post("/uploads", content=slowly(), headers={"content-type": "image/jpeg"}).status_code == 202
 
 
+@pytest.mark.row("A4")
 @pytest.mark.soak
 def test_children_that_stay_frozen_are_replaced(site: Site) -> None:
     stopped = children(site.app)

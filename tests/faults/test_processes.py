@@ -98,6 +98,7 @@ def settings_of(server: Server) -> dict[str, str]:
     return {name: value for name, _, value in (each.partition("=") for each in variables) if name.startswith("PROGIMAGE_")}
 
 
+@pytest.mark.row("A1")
 @pytest.mark.soak
 async def test_restarts_under_load_lose_no_request(site: Site, tmp_path: Path) -> None:
     images = [site.upload() for _ in range(3)]
@@ -115,6 +116,7 @@ async def test_restarts_under_load_lose_no_request(site: Site, tmp_path: Path) -
     assert min(load.seen.values()) > 20
 
 
+@pytest.mark.row("A2")
 @pytest.mark.soak
 async def test_an_app_that_is_killed_under_load_costs_what_it_had_in_hand(site: Site) -> None:
     """nginx asks another one for what only looks, and nobody for what may have been carried out."""
@@ -148,6 +150,7 @@ def workers(server: Server) -> set[int]:
     return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
+@pytest.mark.row("A1")
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_server_that_stops_refuses_who_comes_and_resets_nobody(tmp_path: Path, number: int) -> None:
@@ -184,6 +187,7 @@ async def _knocked(port: int) -> str:
         writer.close()
 
 
+@pytest.mark.row("A3")
 @pytest.mark.soak
 def test_a_process_that_stands_still_is_replaced_and_the_other_goes_on(tmp_path: Path) -> None:
     with processes(tmp_path, 2) as server:
@@ -196,6 +200,7 @@ def test_a_process_that_stands_still_is_replaced_and_the_other_goes_on(tmp_path:
         assert all(httpx2.get(f"{server.url}/readyz", timeout=10, trust_env=False).status_code == 200 for _ in range(20))
 
 
+@pytest.mark.row("A3")
 @pytest.mark.soak
 def test_a_process_that_stands_still_is_replaced_while_another_one_starts(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "serve.log"
@@ -228,6 +233,7 @@ def worked(pid: int) -> int:
     return int(values[11]) + int(values[12])
 
 
+@pytest.mark.row("A4")
 @pytest.mark.soak
 def test_a_child_that_is_killed_once_is_not_blamed_on_its_picture(tmp_path: Path) -> None:
     """As the kernel does when memory is short: it may have been in the way of somebody else."""

@@ -107,6 +107,7 @@ AWAY = [
 ]
 
 
+@pytest.mark.row("R1", "R2", "R3")
 @pytest.mark.parametrize("how", AWAY)
 def test_without_redis_pictures_are_served_and_uploads_refused_at_once(town: Town, stored: str, how: Rule | None) -> None:
     api, before = town.api, len(town.app.log_text())
@@ -132,6 +133,7 @@ def test_without_redis_pictures_are_served_and_uploads_refused_at_once(town: Tow
     assert (said.count('"redis_away"'), said.count('"redis_back"')) == (1, 1)
 
 
+@pytest.mark.row("R3")
 def test_a_frozen_redis_gathers_no_connections(town: Town, stored: str) -> None:
     with frozen(town.redis.pid):
         for _ in range(10):
@@ -140,6 +142,7 @@ def test_a_frozen_redis_gathers_no_connections(town: Town, stored: str) -> None:
         assert town.way.open < 12
 
 
+@pytest.mark.row("R4")
 @pytest.mark.parametrize(
     ("lost", "status", "problem"),
     [
@@ -164,6 +167,7 @@ def test_an_upload_that_redis_lost_may_be_sent_again_under_the_same_key(
     assert town.api.get(again.json()["images"][0]["url"]).status_code == 200
 
 
+@pytest.mark.row("R5")
 def test_a_full_redis_takes_no_uploads_and_loses_none(town: Town, stored: str) -> None:
     picture = photo(400, 300)
     (image_id,) = upload(town.api, picture)
@@ -181,6 +185,7 @@ def test_a_full_redis_takes_no_uploads_and_loses_none(town: Town, stored: str) -
     assert town.can_upload()
 
 
+@pytest.mark.row("R8")
 @pytest.mark.parametrize("how", ["replica", "killed connections"])
 def test_a_redis_that_changes_under_the_connections_is_used_again_at_once(town: Town, stored: str, how: str) -> None:
     if how == "replica":
@@ -197,6 +202,7 @@ def test_a_redis_that_changes_under_the_connections_is_used_again_at_once(town: 
     assert town.can_upload()
 
 
+@pytest.mark.row("R6")
 def test_when_redis_lost_all_that_it_held_stored_pictures_are_there_and_uploads_gone(town: Town, stored: str) -> None:
     (image_id,) = upload(town.api, photo(64, 48))
     town.client.flushall()
@@ -205,6 +211,7 @@ def test_when_redis_lost_all_that_it_held_stored_pictures_are_there_and_uploads_
     assert town.can_upload()
 
 
+@pytest.mark.row("R1")
 @pytest.mark.soak
 def test_our_own_redis_is_killed_under_the_app_and_nothing_is_lost(tmp_path: Path) -> None:
     with progimage_server(tmp_path) as app, httpx2.Client(base_url=app.url, timeout=30) as api:
@@ -225,6 +232,7 @@ def test_our_own_redis_is_killed_under_the_app_and_nothing_is_lost(tmp_path: Pat
     assert not ping(url)
 
 
+@pytest.mark.row("R7")
 @pytest.mark.soak
 def test_a_redis_that_evicts_is_refused_at_the_start(town: Town, tmp_path: Path) -> None:
     town.client.config_set("maxmemory-policy", "allkeys-lru")

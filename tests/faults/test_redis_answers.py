@@ -90,6 +90,7 @@ BROKEN_TOO: list[Rule] = [
 ]
 
 
+@pytest.mark.row("R8")
 @pytest.mark.parametrize("rule", [*BROKEN, *(pytest.param(rule, marks=pytest.mark.soak) for rule in BROKEN_TOO)], ids=str)
 async def test_a_broken_answer_is_a_wait_at_most_and_never_wrong_bytes(way: Proxy, process: Process, rule: Rule) -> None:
     staging = process.staging
@@ -112,6 +113,7 @@ async def well_again(process: Process) -> None:
     assert await process.staging.read(IMAGE) == DATA
 
 
+@pytest.mark.row("R8")
 @pytest.mark.parametrize("rule", [Cut(after=0, times=1), DropAnswer(close=True, times=1)], ids=str)
 async def test_a_question_is_asked_again_when_its_connection_ended(way: Proxy, process: Process, rule: Rule) -> None:
     with way.broken(rule):
@@ -120,6 +122,7 @@ async def test_a_question_is_asked_again_when_its_connection_ended(way: Proxy, p
     assert staged.bytes == len(DATA)
 
 
+@pytest.mark.row("R2")
 async def test_a_redis_that_fails_is_left_alone_and_tried_by_one_now_and_then(way: Proxy, process: Process) -> None:
     with way.broken(Stall()):
         for _ in range(5):
@@ -144,6 +147,7 @@ async def test_a_redis_that_fails_is_left_alone_and_tried_by_one_now_and_then(wa
     assert not process.redis.away
 
 
+@pytest.mark.row("R2", "R3")
 async def test_callers_together_wait_no_longer_than_one(way: Proxy, process: Process) -> None:
     with way.broken(Stall()):
         began = time.monotonic()

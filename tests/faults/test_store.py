@@ -101,6 +101,7 @@ READS = {
 }
 
 
+@pytest.mark.row("S2", "S6", "S7", "S8", "S9", "S10")
 @pytest.mark.parametrize(("rule", "forgiven"), rows(READS, "a flipped bit", "refused", "missing, though there is a row"))
 def test_an_original_is_whole_or_refused(place: Place, picture: tuple[str, bytes], rule: Rule, forgiven: bool) -> None:
     image, data = picture
@@ -124,6 +125,7 @@ VARIANT_READS = {
 }
 
 
+@pytest.mark.row("S6", "S7")
 @pytest.mark.parametrize("rule", rows(VARIANT_READS, "a flipped bit"))
 def test_a_damaged_variant_is_made_again(place: Place, picture: tuple[str, bytes], rule: Rule) -> None:
     image, _ = picture
@@ -148,6 +150,7 @@ PUTS = {
 }
 
 
+@pytest.mark.row("S2", "S4", "S5", "S7")
 @pytest.mark.parametrize(("rule", "forgiven"), rows(PUTS, "done, and the answer lost", "said to be done, and not", "damaged on the way"))
 def test_what_is_acknowledged_is_stored_once_and_whole(place: Place, rule: Rule, forgiven: bool) -> None:
     place.s3.set()
@@ -166,6 +169,7 @@ def test_what_is_acknowledged_is_stored_once_and_whole(place: Place, rule: Rule,
         assert list(place.objects(f"{ORIGINALS}images/{image}").values()) == [len(data)]
 
 
+@pytest.mark.row("S3")
 def test_no_child_waits_for_a_silent_store(place: Place, picture: tuple[str, bytes]) -> None:
     image, _ = picture
     staged = upload(place.api, photo(500, 400))[0]
@@ -182,6 +186,7 @@ def test_no_child_waits_for_a_silent_store(place: Place, picture: tuple[str, byt
         assert [answer.result().status_code for answer in cold] == [200] * len(cold)
 
 
+@pytest.mark.row("S3")
 @pytest.mark.soak
 def test_a_silent_store_is_refused_at_once_after_a_while(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
@@ -196,6 +201,7 @@ def test_a_silent_store_is_refused_at_once_after_a_while(place: Place, picture: 
     assert eventually(lambda: place.api.get(f"/img/{image}").content == data, within=5)
 
 
+@pytest.mark.row("S1")
 def test_a_store_that_is_down_takes_uploads_no_further_and_loses_none(place: Place, picture: tuple[str, bytes]) -> None:
     image, data = picture
     new = photo(300, 200)

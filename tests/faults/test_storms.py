@@ -86,6 +86,7 @@ async def outcomes(store: S3Store, number: int) -> tuple[list[bool], list[float]
     return [end[0] for end in ends], [end[1] for end in ends]
 
 
+@pytest.mark.row("S6")
 @pytest.mark.parametrize("rule", [replace(slow_down(), times=2), Down(refuse=False, times=2), Cut(after=1000, times=1)], ids=str)
 async def test_what_passes_is_not_seen(store: S3Store, s3: Proxy, rule: Rule) -> None:
     with s3.broken(rule):
@@ -93,6 +94,7 @@ async def test_what_passes_is_not_seen(store: S3Store, s3: Proxy, rule: Rule) ->
     assert len(s3.fired) == rule.times
 
 
+@pytest.mark.row("S2")
 async def test_a_storm_brings_few_more_requests_than_calm(store: S3Store, s3: Proxy) -> None:
     with s3.broken(slow_down(0.3)):
         came, waits = await outcomes(store, CALLS)
@@ -101,6 +103,7 @@ async def test_a_storm_brings_few_more_requests_than_calm(store: S3Store, s3: Pr
     assert max(waits) < 5
 
 
+@pytest.mark.row("S2")
 async def test_who_refuses_everybody_is_asked_once_by_most(store: S3Store, s3: Proxy) -> None:
     with s3.broken(slow_down()):
         came, waits = await outcomes(store, CALLS)
@@ -110,6 +113,7 @@ async def test_who_refuses_everybody_is_asked_once_by_most(store: S3Store, s3: P
     assert (await outcome(store))[0]
 
 
+@pytest.mark.row("S3")
 async def test_a_silent_server_is_left_alone(store: S3Store, s3: Proxy) -> None:
     with s3.broken(Stall()):
         came, waits = await outcomes(store, 5)
@@ -131,6 +135,7 @@ async def test_a_crowd_before_a_silent_server_waits_for_one_answer_and_not_in_li
     assert max(wait for _, wait in ends) < TURN_SECONDS + 2 * CALL_SECONDS
 
 
+@pytest.mark.row("S3")
 @pytest.mark.soak
 @pytest.mark.parametrize("read", [S3Store.get, partial(S3Store.verify, size=len(DATA), sha256=SHA256)], ids=["get", "verify"])
 async def test_a_trickle_is_no_answer(store: S3Store, s3: Proxy, read: Callable[[S3Store, str], Awaitable[object]]) -> None:

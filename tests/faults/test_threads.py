@@ -116,6 +116,7 @@ def threads_of_owner() -> int:
     return found
 
 
+@pytest.mark.row("K4")
 def test_who_may_start_no_more_threads_sheds_and_recovers(place: Place, image: str) -> None:
     new = photo(300, 200)
     with place.bounded(1):
@@ -135,6 +136,7 @@ def test_who_may_start_no_more_threads_sheds_and_recovers(place: Place, image: s
     assert place.api.get("/readyz").status_code == 200
 
 
+@pytest.mark.row("K4")
 @pytest.mark.soak
 def test_no_picture_is_blamed_for_threads_that_libvips_could_not_start(place: Place, image: str) -> None:
     """libvips dies of the first that it cannot start, and says of a later one that the picture could not be written."""

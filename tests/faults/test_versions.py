@@ -139,6 +139,7 @@ def used(api: httpx2.Client) -> None:
     assert api.get(f"/images/{image['id']}").status_code == 404
 
 
+@pytest.mark.row("A5")
 def test_each_version_gives_its_own_bytes_and_confirms_no_others(versions: Versions) -> None:
     image = store(versions.older, photo(320, 240))
     url, tags = f"/img/{image}/w200.webp", []
@@ -158,6 +159,7 @@ def test_each_version_gives_its_own_bytes_and_confirms_no_others(versions: Versi
     assert versions.variants(image) == set()
 
 
+@pytest.mark.row("A5")
 def test_what_one_version_made_is_not_counted_or_listed_by_the_other(versions: Versions) -> None:
     image = store(versions.older, photo(320, 240))
     urls = [f"/img/{image}/w{100 + number}.webp" for number in range(MOST)]
@@ -169,6 +171,7 @@ def test_what_one_version_made_is_not_counted_or_listed_by_the_other(versions: V
         assert api.get(f"/img/{image}/w99.webp").status_code == 429
 
 
+@pytest.mark.row("A5", "D8")
 def test_each_version_goes_on_with_what_the_other_began(versions: Versions) -> None:
     for first, second in (versions.both, versions.both[::-1]):
         picture = photo(120, 90)
@@ -183,6 +186,7 @@ def test_each_version_goes_on_with_what_the_other_began(versions: Versions) -> N
         assert second.get(f"/products/{product_id}").status_code == 404
 
 
+@pytest.mark.row("D8")
 def test_an_older_version_starts_on_a_schema_that_is_newer_and_says_so(versions: Versions, tmp_path: Path) -> None:
     with running_app(tmp_path, versions.settings) as (app, api):
         assert "schema_is_newer" in app.log_text()

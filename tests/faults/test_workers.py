@@ -74,6 +74,7 @@ class Killed(BaseException):
     """The worker's end."""
 
 
+@pytest.mark.row("W3")
 async def test_a_task_that_takes_its_worker_along_is_tried_three_times(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
     message, deaths = await a_message(services), 0
 
@@ -109,6 +110,7 @@ async def test_a_task_is_not_to_blame_for_what_is_away(services: Services) -> No
     assert not await is_open(services, message)
 
 
+@pytest.mark.row("W4")
 async def test_what_is_done_is_not_done_again(services: Services) -> None:
     message, done = await a_message(services), 0
 
@@ -123,6 +125,7 @@ async def test_what_is_done_is_not_done_again(services: Services) -> None:
     assert done == 1
 
 
+@pytest.mark.row("R6")
 async def test_what_redis_lost_is_sent_again_and_what_it_has_is_not(
     services: Services, queue: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +140,7 @@ async def test_what_redis_lost_is_sent_again_and_what_it_has_is_not(
     assert queue.hlen(QUEUE) == 1
 
 
+@pytest.mark.row("R1")
 async def test_a_message_is_sent_when_redis_is_back(
     services: Services, redis: Server, queue: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +184,7 @@ def warmed(town: Town, count: int) -> Callable[[], int]:
     return lambda: sum(len(image["variants"]) for image in town.api.get(f"/products/{made['id']}").json()["images"])
 
 
+@pytest.mark.row("W1")
 @pytest.mark.soak
 def test_a_worker_that_is_killed_in_the_middle_loses_no_task(town: Town) -> None:
     recorded = warmed(town, 6)
@@ -192,6 +197,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_no_task(town: Town) -> None
         eventually(lambda: recorded() == 12, within=RECOVERED)
 
 
+@pytest.mark.row("W2")
 @pytest.mark.soak
 def test_a_worker_that_freezes_and_comes_back_changes_nothing(town: Town) -> None:
     recorded = warmed(town, 6)
@@ -214,6 +220,7 @@ def test_a_worker_that_freezes_and_comes_back_changes_nothing(town: Town) -> Non
         assert "task_given_up" not in first.log_text()
 
 
+@pytest.mark.row("R9")
 @pytest.mark.soak
 def test_two_processes_of_which_one_freezes_over_a_render_make_one_picture(town: Town) -> None:
     image_id = product(town.api, upload(town.api, photo(4000, 3000)))["images"][0]["id"]
@@ -254,6 +261,7 @@ asyncio.run(work(Settings()))
 """
 
 
+@pytest.mark.row("W3")
 @pytest.mark.soak
 def test_a_fleet_outlives_a_task_that_kills_its_workers(town: Town) -> None:
     """Two workers under a supervisor; the deadly picture stands before all the others."""
@@ -284,6 +292,7 @@ def test_a_fleet_outlives_a_task_that_kills_its_workers(town: Town) -> None:
     assert image["variants"] == []
 
 
+@pytest.mark.row("R6")
 @pytest.mark.soak
 def test_tasks_are_done_though_redis_lost_its_data(town: Town) -> None:
     recorded = warmed(town, 3)

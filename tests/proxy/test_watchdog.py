@@ -24,6 +24,7 @@ def guilty() -> None:
     time.sleep(SECONDS * 5)
 
 
+@pytest.mark.row("A3")
 async def test_who_blocks_the_loop_stands_in_the_log_while_it_is_blocked(log: io.StringIO) -> None:
     written: list[float] = []
     watchdog = Watchdog(lambda: written.append(time.monotonic()), seconds=SECONDS)

@@ -145,6 +145,7 @@ async def test_a_holder_that_beats_keeps_it_for_longer_than_a_lease_lives(redis:
         assert await held(other, "long")
 
 
+@pytest.mark.row("R9")
 @pytest.mark.parametrize("how", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=pytest.mark.soak)], ids=["frozen", "killed"])
 async def test_a_holder_that_beats_no_more_loses_it_and_takes_it_from_nobody(
     redis: Server, pair: tuple[Leases, Leases], how: signal.Signals

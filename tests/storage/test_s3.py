@@ -84,6 +84,7 @@ async def test_the_bucket_is_made_once(s3_store: S3Store) -> None:
     await s3_store.check()
 
 
+@pytest.mark.row("S10")
 async def test_a_missing_bucket_is_no_missing_image(s3: Server, aws: None) -> None:
     store = S3Store("never-made", endpoint_url=s3.url)
     with pytest.raises(StorageUnavailable):
