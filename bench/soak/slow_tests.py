@@ -1,4 +1,4 @@
-"""The tests that take too long for the suite, and properties with more examples than there."""
+"""All that breaks what ProgImage stands on, the tests that take too long for the suite, and properties with more examples than there."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.soak.figures import Figure, at_most
 
-COMMAND = (sys.executable, "-m", "pytest", "-m", "soak or hypothesis", "-n", "2", "--dist", "loadgroup")
+COMMAND = (sys.executable, "-m", "pytest", "-m", "soak or hypothesis or row", "-n", "2", "--dist", "loadgroup")
 
 
 async def soak(folder: Path, scale: float) -> list[Figure]:
