@@ -26,6 +26,7 @@ def png(width: int, height: int, *, depth: int = 8, colour: int = 0, interlaced:
     return PNG + chunk(b"IHDR", header) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+@cache
 def deflated_zeros(count: int) -> bytes:
     packer = zlib.compressobj(9)
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(count >> 20)) + packer.flush()
