@@ -341,6 +341,7 @@ def test_a_cache_that_could_grow_beyond_its_disk_makes_room_and_cuts_nobody_off(
             assert f"/w{size_of(answer.content)[0]}." in asked[-1]
             written += len(answer.content)
         assert "No space left" not in edge.log_text()
+        time.sleep(0.1)
         states = [client.get(target).headers["x-edge-cache"] for target in (asked[-1], asked[0])]
     assert states == ["HIT", "MISS"]
     assert len(asked) > 200
