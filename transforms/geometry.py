@@ -47,15 +47,20 @@ class Fitted(NamedTuple):
 
 def round_side(length: Fraction | Decimal | int) -> int:
     """A length in whole pixels: half up, at least 1."""
-    return max(1, int(Fraction(length) + Fraction(1, 2)))
+    return _rounded(*length.as_integer_ratio())
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """The same of a ratio of whole numbers that is not negative, without reducing it."""
+    return max(1, (2 * numerator + denominator) // (2 * denominator))
 
 
 def scaled_to(size: Size, width: int | None, height: int | None) -> Size:
     """The size with the ratio kept that has this width or this height; with both, the largest inside the two."""
     if width is not None and (height is None or width * size.height <= height * size.width):
-        return Size(width, round_side(Fraction(size.height * width, size.width)))
+        return Size(width, _rounded(size.height * width, size.width))
     if height is not None:
-        return Size(round_side(Fraction(size.width * height, size.height)), height)
+        return Size(_rounded(size.width * height, size.height), height)
     return size
 
 

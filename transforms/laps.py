@@ -7,6 +7,7 @@ the next one begins; what ran in one pass has one name.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Generic, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -25,10 +26,14 @@ STAGES = frozenset({QUEUE, DECODE, RENDER, ENCODE})
 
 @dataclass(frozen=True, kw_only=True)
 class Timed(Generic[T]):
-    """What a function returned, when it began (time.monotonic()), and its parts in seconds: together they are all of its time."""
+    """What a function returned, when it began (time.monotonic()), and its parts in seconds: together they are all of its time.
+
+    `first` is whether its process had timed nothing before: then it had perhaps to be started.
+    """
 
     result: T
     began: float
+    first: bool
     laps: Mapping[str, float]
 
 
@@ -45,6 +50,7 @@ class _Laps:
 
 # A child works on one call at a time.
 _current: _Laps | None = None
+_calls = count()
 
 
 def timed(function: Callable[[*Ts], T], *args: *Ts) -> Timed[T]:
@@ -56,7 +62,7 @@ def timed(function: Callable[[*Ts], T], *args: *Ts) -> Timed[T]:
     finally:
         _current = None
     laps.end(RENDER)
-    return Timed(result=result, began=laps.began, laps=laps.taken)
+    return Timed(result=result, began=laps.began, first=not next(_calls), laps=laps.taken)
 
 
 def lap(name: str) -> None:

@@ -57,13 +57,15 @@ class Operation:
     alone: ClassVar[bool] = False
 
     @classmethod
-    def parameters(cls) -> dict[str, Parameter]:
+    @cache
+    def parameters(cls) -> Mapping[str, Parameter]:
         return {f.name: f.metadata["parameter"] for f in fields(cls)}
 
     def tokens(self) -> dict[str, str]:
         """Its canonical text by parameter name, without what is default."""
-        chosen = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-        return {name: name + self.parameters()[name].convertor.format(value) for name, value in chosen.items()}
+        # A dataclass keeps its defaults as attributes of the class.
+        told = ((name, known, getattr(self, name)) for name, known in self.parameters().items())
+        return {name: name + known.convertor.format(value) for name, known, value in told if value != getattr(type(self), name)}
 
     def uses(self) -> frozenset[str]:
         """The names of the settings in its stage that change what it does."""

@@ -135,8 +135,9 @@ class RenderPool:
         ends = began + (self._deadline if deadline is None else deadline)
         async with self._slot(lane, min(self._wait, ends - time.monotonic())) as ticket:
             done = await self._render(function, args, ends)
-            # What its child took to start says nothing about the calls to come.
-            ticket.began = max(ticket.began, done.began)
+            if done.first:
+                # What its child took to start says nothing about the calls to come; what it takes to hand them over does.
+                ticket.began = done.began
         self.last_success = time.monotonic()
         return done.result, {QUEUE: done.began - began, **done.laps}
 
