@@ -3,9 +3,9 @@
 RouteError(ProgImageError)
 ├── NoSuchAddress         no route has this path
 ├── MethodNotAllowed      the path has other methods: allowed
-├── SlowHead              the request line and headers come too slowly
+├── SlowHeaders           the request line and headers come too slowly
 ├── SlowBody              the body of the request comes too slowly: received
-├── HeadTooLarge          the request line and headers are longer than we read: maximum
+├── HeadersTooLarge       the request line and headers are longer than we read: maximum
 ├── UriTooLong            path and query are longer than we read: maximum
 ├── Stopping              the server ends before the request did
 └── InternalError         a bug of ours
@@ -54,16 +54,16 @@ class MethodNotAllowed(RouteError):
     slug = "method-not-allowed"
 
 
-class SlowHead(RouteError):
-    slug = "slow-head"
+class SlowHeaders(RouteError):
+    slug = "slow-headers"
 
 
 class SlowBody(RouteError):
     slug = "slow-body"
 
 
-class HeadTooLarge(RouteError):
-    slug = "head-too-large"
+class HeadersTooLarge(RouteError):
+    slug = "headers-too-large"
 
 
 class UriTooLong(RouteError):
@@ -129,9 +129,9 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
     MethodNotAllowed: Answer(
         status=405, title="Method not allowed", meaning="The header `Allow` and `allowed` list what this address takes."
     ),
-    SlowHead: Answer(
+    SlowHeaders: Answer(
         status=408,
-        title="Head too slow",
+        title="Headers too slow",
         meaning="The request line and all headers must be there fifteen seconds after the first byte of them.",
     ),
     SlowBody: Answer(
@@ -187,8 +187,8 @@ ANSWERS: Mapping[type[ProgImageError], Answer] = {
         title="Too many variants",
         meaning="Unsigned URLs may have `maximum` variants of an image made, and they have: take one of those, or sign the URL.",
     ),
-    HeadTooLarge: Answer(
-        status=431, title="Head too large", meaning="The request line and the headers together have more bytes than `maximum`."
+    HeadersTooLarge: Answer(
+        status=431, title="Headers too large", meaning="The request line and the headers together have more bytes than `maximum`."
     ),
     InternalError: Answer(status=500, title="Internal error", meaning="A bug of ours. Report it with the `request_id`."),
     requests.SourceUnavailable: Answer(

@@ -12,21 +12,24 @@ import termios
 from typing import Any
 from weakref import WeakSet
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from proxy.errors import HeadTooLarge, SlowHead, response_to
+from proxy.errors import HeadersTooLarge, SlowHeaders, response_to
 from proxy.logs import request_id
 from proxy.middleware import SAFE_HEADERS, made_request_id
 from services.errors import BadRequest
 from transforms.errors import ProgImageError
 
+log = structlog.get_logger(__name__)
+
 # The request line and all headers. nginx reads at most 36 KB before it asks us.
-MAX_HEAD = 64 << 10
+MAX_HEADERS = 64 << 10
 # From the first byte of a head, or the beginning of a connection, to the head's last byte.
-HEAD_SECONDS = 15.0
+HEADER_SECONDS = 15.0
 # In which a client takes at least one byte more of its answer. A slow line is not late: however long it takes, it moves.
-TAKING_SECONDS = 10.0
+SEND_SECONDS = 10.0
 LOOK_SECONDS = 1.0
 
 _watched: WeakSet[ServerState] = WeakSet()
@@ -92,12 +95,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """In pieces that are not longer than a head may still become."""
-        piece = data[: MAX_HEAD - self._unread]
+        piece = data[: MAX_HEADERS - self._unread]
         self._unread += len(piece)
         super().data_received(piece)
-        if self._unread >= MAX_HEAD:
-            sentence = f"The request line and the headers have more than {MAX_HEAD} bytes."
-            self._refuse(HeadTooLarge(sentence, maximum=MAX_HEAD))
+        if self._unread >= MAX_HEADERS:
+            sentence = f"The request line and the headers have more than {MAX_HEADERS} bytes."
+            self._refuse(HeadersTooLarge(sentence, maximum=MAX_HEADERS))
         elif len(piece) < len(data) and not self.transport.is_closing():
             self.data_received(data[len(piece) :])
 
@@ -135,16 +138,17 @@ class HttpProtocol(HttpToolsProtocol):
         uvicorn's timer for idle connections ends with any byte, and is not there before the first answer.
         """
         if (taken := self._answers.taken) is not None:
-            return taken, TAKING_SECONDS
+            return taken, SEND_SECONDS
         if self._answered and self.timeout_keep_alive_task is None:
-            return self.cycle, HEAD_SECONDS
+            return self.cycle, HEADER_SECONDS
         return None
 
     def _give_up(self) -> None:
+        log.info("client_left_alone", client=self.client, asking=self._asking, taken=self._answers.taken)
         if self._answers.taken is not None:
             self._answers.drop()
         elif self._asking:
-            self._refuse(SlowHead(f"The head of the request did not come within {HEAD_SECONDS:.0f} seconds."))
+            self._refuse(SlowHeaders(f"The headers of the request did not come within {HEADER_SECONDS:.0f} seconds."))
         else:
             self.transport.close()
 
@@ -176,7 +180,7 @@ def _look_forever(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
 
 
 def _in_the_system(descriptor: int) -> int:
-    """The bytes that a socket has taken and its other end has not: several megabytes, of which a slow line takes a while to make room."""
+    """The bytes that a socket has taken and its other end has not; of a Unix socket the memory that they take, which moves alike."""
     if sys.platform != "linux":
         return 0
     return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0])

@@ -159,6 +159,8 @@ class _Processes(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Replace who is dead or stands still, whether others are starting or not; and announce once that all serve."""
+        if self.should_exit.is_set():
+            return
         starting = [process for process in self.processes if self._starts(process)]
         self.processes = [process for process in self.processes if process not in starting]
         super().keep_subprocess_alive()
@@ -170,14 +172,14 @@ class _Processes(Multiprocess):
     def _starts(self, process: Process) -> bool:
         """Whether it does not serve yet, and need not."""
         until = self._starts_until.setdefault(process, time.monotonic() + START_SECONDS)
-        if time.monotonic() > until or not process.process.is_alive():
+        if not until or not process.process.is_alive():
             return False
         # What it said to earlier questions is old news.
         while process.parent_conn.poll():
             process.parent_conn.recv()
         if process.is_ready(timeout=1):
             self._starts_until[process] = 0
-        return self._starts_until[process] > 0
+        return time.monotonic() < self._starts_until[process]
 
     def terminate_all(self) -> None:
         """They serve on for the notice, and then each ends its listener, which is the same socket: nobody may be in its queue by then."""

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from proxy.protocol import HEAD_SECONDS, MAX_HEAD, TAKING_SECONDS, HttpProtocol, WholeAnswers
+from proxy.protocol import HEADER_SECONDS, MAX_HEADERS, SEND_SECONDS, HttpProtocol, WholeAnswers
 
 pytestmark = pytest.mark.anyio
 
@@ -159,10 +159,10 @@ async def test_a_head_has_fifteen_seconds_and_who_began_one_is_told(line: Line, 
         await line.send(before)
         assert (await line.received()).endswith(b"answer")
     await line.send(late)
-    assert line.open_after(HEAD_SECONDS - 1)
-    assert not line.open_after(HEAD_SECONDS)
+    assert line.open_after(HEADER_SECONDS - 1)
+    assert not line.open_after(HEADER_SECONDS)
     answer = await line.all()
-    assert (problem(answer) == (408, "slow-head")) if told else not answer
+    assert (problem(answer) == (408, "slow-headers")) if told else not answer
 
 
 async def test_bytes_one_by_one_do_not_begin_the_time_again(line: Line) -> None:
@@ -170,7 +170,7 @@ async def test_bytes_one_by_one_do_not_begin_the_time_again(line: Line) -> None:
     for number, byte in enumerate(b"GET / HTTP/1.1\r\n"):
         await line.send(bytes([byte]))
         line.server.look(now + number)
-    assert problem(await line.all()) == (408, "slow-head")
+    assert problem(await line.all()) == (408, "slow-headers")
 
 
 @pytest.mark.parametrize("sent", [GET, UNREAD_BODY])
@@ -194,7 +194,7 @@ async def test_each_head_has_its_own_time(line: Line) -> None:
     now = line.server.loop.time()
     for number in range(3):
         await line.send(GET[:9])
-        line.server.look(now + number * (HEAD_SECONDS - 1))
+        line.server.look(now + number * (HEADER_SECONDS - 1))
         await line.send(GET[9:])
         assert (await line.received()).endswith(b"answer")
 
@@ -206,18 +206,19 @@ def padded(length: int) -> bytes:
 
 async def test_a_head_is_read_up_to_its_limit_however_it_comes(line: Line) -> None:
     for pieces in (1, 3):
-        head = padded(MAX_HEAD - 1)
+        head = padded(MAX_HEADERS - 1)
         for start in range(0, len(head), size := -(-len(head) // pieces)):
             await line.send(head[start : start + size])
         assert (await line.received()).endswith(b"answer")
 
 
 @pytest.mark.parametrize(
-    "head", [padded(MAX_HEAD + 1), padded(200_000)[:-4], b"GET /" + b"a" * MAX_HEAD, GET[:-2] + b"X: y\r\n" * 20_000, b"\r\n" * MAX_HEAD]
+    "head",
+    [padded(MAX_HEADERS + 1), padded(200_000)[:-4], b"GET /" + b"a" * MAX_HEADERS, GET[:-2] + b"X: y\r\n" * 20_000, b"\r\n" * MAX_HEADERS],
 )
 async def test_a_larger_one_is_refused(line: Line, head: bytes) -> None:
     sent = asyncio.create_task(line.send(head))
-    assert problem(await line.received()) == (431, "head-too-large")
+    assert problem(await line.received()) == (431, "headers-too-large")
     await asyncio.wait([sent])
     sent.exception()
 
@@ -231,7 +232,7 @@ async def test_bodies_and_what_follows_them_count_as_no_head(line: Line) -> None
         assert (await line.received()).endswith(b"answer")
 
 
-@pytest.mark.parametrize("garbage", [b"\0\0\r\n\r\n", padded(2 * MAX_HEAD + 100)])
+@pytest.mark.parametrize("garbage", [b"\0\0\r\n\r\n", padded(2 * MAX_HEADERS + 100)])
 async def test_what_cannot_be_read_is_not_told_in_the_place_of_another_answer(line: Line, garbage: bytes) -> None:
     await line.send(SLOW_GET + garbage)
     assert not await line.all()
@@ -241,10 +242,10 @@ async def test_who_takes_nothing_of_an_answer_is_left_and_who_takes_a_little_is_
     await line.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
     await asyncio.sleep(0.1)
     for _ in range(3):
-        assert line.open_after(TAKING_SECONDS - 1)
+        assert line.open_after(SEND_SECONDS - 1)
         for _ in range(10):
             await line.received(4096)
         await asyncio.sleep(0.05)
-    assert not line.open_after(TAKING_SECONDS)
+    assert not line.open_after(SEND_SECONDS)
     with pytest.raises(ConnectionResetError):
         await line.all()
