@@ -48,9 +48,16 @@ def eventually(look: Callable[[], Any], *, within: float = WARM_SECONDS) -> Any:
     return seen
 
 
+@pytest.fixture(scope="module")
+def stored(deployment: Deployment) -> str:
+    """The id of a stored picture of 800 x 600, for tests that leave it as it is."""
+    with httpx2.Client(base_url=deployment.url, timeout=30) as api:
+        return store(api, photo(800, 600))
+
+
 @pytest.fixture
-def stored(api: httpx2.Client) -> str:
-    """The id of a stored picture of 800 x 600."""
+def fresh(api: httpx2.Client) -> str:
+    """The id of one that nobody else has seen, and that may be changed."""
     return store(api, photo(800, 600))
 
 

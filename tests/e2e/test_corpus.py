@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from tests.deployments import Deployment, progimage_server
+from tests.deployments import progimage_server
 from tests.e2e.conftest import upload
 from tests.photos import photo, size_of
 from tests.pictures import Sample, corpus
@@ -36,15 +36,14 @@ def judge(api: httpx2.Client, sample: Sample, *, off: set[str]) -> str | None:
     return None if size_of(variant.content) == wanted else f"its variant has {size_of(variant.content)}, not {wanted}"
 
 
-def chosen(deployment: Deployment) -> list[Sample]:
-    """All files where everything is one process; on the grown deployment, whose rules are the same, one of each kind."""
-    if deployment.name == "embedded":
-        return corpus()
-    return list({(sample.path.parent, sample.format, sample.expected): sample for sample in corpus()}.values())
+ONE_OF_EACH = list({(sample.path.parent, sample.format, sample.expected): sample for sample in corpus()}.values())
+# The others go through the same engine in tests/transforms: all of them over HTTP are for the soak.
+BATCHES = [pytest.param(ONE_OF_EACH, id="one of each"), pytest.param(corpus(), id="all", marks=pytest.mark.soak)]
 
 
-def test_every_file_is_taken_or_refused_as_the_manifest_says(deployment: Deployment, api: httpx2.Client) -> None:
-    wrong = {str(sample.path.name): fault for sample in chosen(deployment) if (fault := judge(api, sample, off=OFF))}
+@pytest.mark.parametrize("chosen", BATCHES)
+def test_every_file_is_taken_or_refused_as_the_manifest_says(api: httpx2.Client, chosen: list[Sample]) -> None:
+    wrong = {str(sample.path.name): fault for sample in chosen if (fault := judge(api, sample, off=OFF))}
     assert wrong == {}
     assert upload(api, photo(64, 48)), "the server is alive after all of them"
 
@@ -52,13 +51,13 @@ def test_every_file_is_taken_or_refused_as_the_manifest_says(deployment: Deploym
 def test_types_that_are_off_are_taken_where_they_are_turned_on(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = {"PROGIMAGE_ACCEPT": "jpg,png,webp,gif,avif,tiff,svg"}
     with progimage_server(tmp_path_factory.mktemp("accepting"), settings) as server, httpx2.Client(base_url=server.url, timeout=30) as api:
-        vectors = [sample for sample in corpus() if sample.format in OFF or sample.path.suffix in {".svg", ".tif", ".svgz"}]
+        vectors = [sample for sample in ONE_OF_EACH if sample.format in OFF or sample.path.suffix in {".svg", ".tif", ".svgz"}]
         wrong = {sample.path.name: fault for sample in vectors if (fault := judge(api, sample, off=set()))}
         assert wrong == {}
 
 
-def test_a_type_that_is_off_names_its_setting_and_one_that_cannot_be_read_says_so(deployment: Deployment, api: httpx2.Client) -> None:
-    for sample in chosen(deployment):
+def test_a_type_that_is_off_names_its_setting_and_one_that_cannot_be_read_says_so(api: httpx2.Client) -> None:
+    for sample in ONE_OF_EACH:
         if sample.expected == "accept" and sample.format in OFF:
             answer = api.post("/uploads", content=sample.path.read_bytes())
             assert (answer.status_code, "PROGIMAGE_ACCEPT=" in answer.json()["detail"]) == (415, True), sample.path

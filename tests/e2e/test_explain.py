@@ -15,11 +15,11 @@ def run(deployment: Deployment, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=environment(deployment.env), capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_what_is_explained_is_what_is_answered(deployment: Deployment, api: httpx2.Client, stored: str) -> None:
-    before = run(deployment, f"{deployment.url}/img/{stored}/h100,w0200,fit_cover.webp")
+def test_what_is_explained_is_what_is_answered(deployment: Deployment, api: httpx2.Client, fresh: str) -> None:
+    before = run(deployment, f"{deployment.url}/img/{fresh}/h100,w0200,fit_cover.webp")
     assert (before.returncode, before.stderr) == (0, "")
     lines = [line.split() for line in before.stdout.splitlines()]
-    canonical = f"/img/{stored}/w200,h100,fit_cover.webp"
+    canonical = f"/img/{fresh}/w200,h100,fit_cover.webp"
     for words in (["canonical", canonical], ["stored", "no"], ["size", "200", "x", "100"], ["cost", "reads", "original,"]):
         assert any(line[: len(words)] == words for line in lines), words
 

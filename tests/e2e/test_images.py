@@ -123,10 +123,10 @@ def test_only_stored_images_have_a_focal_point_and_bodies_are_json(api: httpx2.C
     assert api.patch(f"/images/{stored}", content=b"focal=0.3", headers={"content-type": "text/plain"}).status_code == 415
 
 
-def test_the_new_focal_point_is_where_crops_go_within_a_second(api: httpx2.Client, stored: str) -> None:
+def test_the_new_focal_point_is_where_crops_go_within_a_second(api: httpx2.Client, fresh: str) -> None:
     for point, spelled in (([0.2, 0.8], "g_0.2_0.8"), ([0.9, 0.1], "g_0.9_0.1"), (None, "")):
-        assert api.patch(f"/images/{stored}", json={"focal": point}).status_code == 200
+        assert api.patch(f"/images/{fresh}", json={"focal": point}).status_code == 200
         time.sleep(KNOWN_SECONDS)  # what the other process may believe
-        answer = api.get(f"/img/{stored}/w100,h100,fit_cover,g_focal.webp", follow_redirects=False)
+        answer = api.get(f"/img/{fresh}/w100,h100,fit_cover,g_focal.webp", follow_redirects=False)
         wanted = ",".join(filter(None, ("w100,h100,fit_cover", spelled)))
-        assert (answer.status_code, answer.headers["location"]) == (307, f"/img/{stored}/{wanted}.webp")
+        assert (answer.status_code, answer.headers["location"]) == (307, f"/img/{fresh}/{wanted}.webp")

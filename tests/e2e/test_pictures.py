@@ -39,6 +39,7 @@ def test_a_url_is_the_picture_that_it_says(api: httpx2.Client, stored: str, path
     assert (answer.headers["content-type"], size_of(answer.content)) == (media_type, size)
 
 
+@pytest.mark.parametrize("deployment", ["embedded"], indirect=True)
 def test_every_example_of_the_registry_is_a_picture(api: httpx2.Client, stored: str) -> None:
     moving = store(api, animation(frames=4))
     for operation in api.get("/transforms").json()["operations"]:
@@ -51,14 +52,14 @@ def test_every_example_of_the_registry_is_a_picture(api: httpx2.Client, stored: 
         assert answer.headers["content-type"].startswith("text/") or size_of(answer.content)[0] > 0
 
 
-def test_the_headers_of_a_variant(api: httpx2.Client, stored: str) -> None:
-    headers = api.get(f"/img/{stored}/w256.webp").headers
+def test_the_headers_of_a_variant(api: httpx2.Client, fresh: str) -> None:
+    headers = api.get(f"/img/{fresh}/w256.webp").headers
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"] == "default-src 'none'; sandbox"
     assert headers["cross-origin-resource-policy"] == "cross-origin"
     assert headers["access-control-allow-origin"] == "*"
-    assert headers["content-disposition"] == f'inline; filename="{stored}.webp"'
+    assert headers["content-disposition"] == f'inline; filename="{fresh}.webp"'
     assert headers["x-cache"] in ("hit", "miss", "coalesced")
     assert headers["etag"].startswith('"')
     assert "dur=" in headers["server-timing"]

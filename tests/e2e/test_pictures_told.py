@@ -111,12 +111,12 @@ def test_without_a_stored_point_the_focal_one_is_the_middle(api: httpx2.Client, 
         assert api.get(answer.headers["location"]).status_code == 200
 
 
-def test_the_focal_point_leads_to_the_url_with_the_stored_point(api: httpx2.Client, stored: str) -> None:
-    assert api.patch(f"/images/{stored}", json={"focal": [0.3, 0.705]}).status_code == 200
-    answer = api.get(f"/img/{stored}{FOCAL}.webp")
-    assert (answer.status_code, answer.headers["location"]) == (307, f"/img/{stored}/w64,h100,fit_cover,g_0.3_0.71.webp")
+def test_the_focal_point_leads_to_the_url_with_the_stored_point(api: httpx2.Client, fresh: str) -> None:
+    assert api.patch(f"/images/{fresh}", json={"focal": [0.3, 0.705]}).status_code == 200
+    answer = api.get(f"/img/{fresh}{FOCAL}.webp")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"/img/{fresh}/w64,h100,fit_cover,g_0.3_0.71.webp")
     found = api.get(answer.headers["location"])
     assert (found.status_code, found.headers["cache-control"]) == (200, FOR_EVER)
-    elsewhere = api.get(f"/images/{stored}/thumbnail/", params={"w": "64", "h": "100", "fit": "cover", "g": "focal", "format": "webp"})
+    elsewhere = api.get(f"/images/{fresh}/thumbnail/", params={"w": "64", "h": "100", "fit": "cover", "g": "focal", "format": "webp"})
     assert (elsewhere.content, elsewhere.headers["cache-control"]) == (found.content, "public, max-age=60")
-    api.patch(f"/images/{stored}", json={"focal": None})
+    api.patch(f"/images/{fresh}", json={"focal": None})

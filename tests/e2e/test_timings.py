@@ -27,14 +27,14 @@ def app(deployment: Deployment) -> Iterator[httpx2.Client]:
         ("w120,q_auto.webp", ["cache", "fetch", "queue", "render", "encode", "store"]),
     ],
 )
-def test_stages_of_a_new_variant_and_of_a_hit(app: httpx2.Client, stored: str, plan: str, names: list[str]) -> None:
+def test_stages_of_a_new_variant_and_of_a_hit(app: httpx2.Client, fresh: str, plan: str, names: list[str]) -> None:
     began = time.monotonic()
-    made = app.get(f"/img/{stored}/{plan}")
+    made = app.get(f"/img/{fresh}/{plan}")
     took = time.monotonic() - began
     assert (made.headers["x-cache"], list(stages(made))) == ("miss", names)
     # Each is told to a tenth of a millisecond.
     assert 0 < sum(stages(made).values()) <= took + 0.001
-    hit = app.get(f"/img/{stored}/{plan}")
+    hit = app.get(f"/img/{fresh}/{plan}")
     assert (hit.headers["x-cache"], list(stages(hit))) == ("hit", ["cache"])
 
 
