@@ -81,7 +81,7 @@ def in_soak(alone: bool) -> Sequence[pytest.MarkDecorator]:
     return [pytest.mark.soak] if alone else []
 
 
-def pairwise(*factors: Sequence[object]) -> list[ParameterSet]:
+def covering(*factors: Sequence[object]) -> list[ParameterSet]:
     """Each with each; in every run only so many that any two values of three or more factors meet, and of two each meets some."""
     modulus = min(sorted(map(len, factors))[-3:])
     found = []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import encoded, pairwise
+from tests.pictures import covering, encoded
 from tests.safety import bombs
 from tests.safety.judge import made
 from transforms.errors import ImpossibleOutput
@@ -34,7 +34,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     return picture.width, picture.height
 
 
-@pytest.mark.parametrize(("source", "output"), pairwise(RASTERS, WRITABLE))
+@pytest.mark.parametrize(("source", "output"), covering(RASTERS, WRITABLE))
 def test_a_pixel_of_each_format_becomes_one_of_each(tmp_path: Path, source: str, output: str) -> None:
     path = written(tmp_path, encoded(grey(1, 1), f".{source}"))
     assert size_of(made(path, LIMITS, "_", output)) == (1, 1)
@@ -56,7 +56,7 @@ def test_a_pixel_is_not_made_a_poster(tmp_path: Path) -> None:
     assert caught.value.facts["largest_width"] == 4000
 
 
-@pytest.mark.parametrize(("source", "marker", "plan", "output"), pairwise(["jpg", "png", "gif", "webp"], MARKERS, ["_", "w20"], WRITABLE))
+@pytest.mark.parametrize(("source", "marker", "plan", "output"), covering(["jpg", "png", "gif", "webp"], MARKERS, ["_", "w20"], WRITABLE))
 def test_nothing_that_is_hidden_in_a_picture_comes_out_of_it(tmp_path: Path, source: str, marker: bytes, plan: str, output: str) -> None:
     for data in (bombs.small(source) + marker, hidden(source, marker)):
         assert marker in data

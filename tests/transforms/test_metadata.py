@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import CORPUS, Sample, _chunk, animation, corpus, encoded, image, jpeg, pairwise, samples
+from tests.pictures import CORPUS, Sample, _chunk, animation, corpus, covering, encoded, image, jpeg, samples
 from tests.transforms.test_engine import LIMITS, Studio, reopened
 from transforms.engine import execute, probe, rendered
 from transforms.errors import ImageError, ImpossibleOutput, PlanError
@@ -181,7 +181,7 @@ def test_xmp_that_tells_a_place_or_holds_a_thumbnail_never_leaves(studio: Studio
     assert harmless(data)
 
 
-@pytest.mark.parametrize(("suffix", "extension", "plan"), pairwise(SOURCES, WRITABLE, PLANS))
+@pytest.mark.parametrize(("suffix", "extension", "plan"), covering(SOURCES, WRITABLE, PLANS))
 def test_gps_previews_and_maker_notes_never_leave(studio: Studio, suffix: str, extension: str, plan: str) -> None:
     original = labelled(suffix, XMP.format(f"<rdf:Description {POSITIONS[0]}/>").encode())
     for meta in ("", ",meta_copyright", ",meta_all") if extension in Meta.formats else ("",):
@@ -190,7 +190,7 @@ def test_gps_previews_and_maker_notes_never_leave(studio: Studio, suffix: str, e
             assert harmless(studio.render(original, text, extension).data), text
 
 
-@pytest.mark.parametrize(("suffix", "extension", "plan"), pairwise(SOURCES, WRITABLE, PLANS))
+@pytest.mark.parametrize(("suffix", "extension", "plan"), covering(SOURCES, WRITABLE, PLANS))
 def test_without_being_asked_no_metadata_leaves(studio: Studio, suffix: str, extension: str, plan: str) -> None:
     # A palette, or how a PNG was interlaced, is no metadata.
     assert not fields(studio.render(labelled(suffix), plan, extension).data)
@@ -215,7 +215,7 @@ def test_an_original_that_we_cannot_make_smaller_leaves_without_its_secrets(stud
     assert not fields(data)
 
 
-@pytest.mark.parametrize(("suffix", "extension", "plan"), pairwise([".jpg", ".png", ".webp", ".avif"], WITH_META, PLANS[1:]))
+@pytest.mark.parametrize(("suffix", "extension", "plan"), covering([".jpg", ".png", ".webp", ".avif"], WITH_META, PLANS[1:]))
 def test_rights_leave_byte_for_byte_when_asked_and_nothing_else(studio: Studio, suffix: str, extension: str, plan: str) -> None:
     data = studio.render(labelled(suffix), f"{plan},meta_copyright", extension).data
     assert ARTIST.encode() + b"\0" in data

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import BLUE, GREEN, RED, YELLOW, animation, colours, encoded, image, near, pairwise, transparent
+from tests.pictures import BLUE, GREEN, RED, YELLOW, animation, colours, covering, encoded, image, near, transparent
 from transforms.engine import execute, verify
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
@@ -249,7 +249,7 @@ def test_alpha_is_untouched(studio: Studio, plan: str) -> None:
     assert (after[3] - ramp).abs().max() == 0
 
 
-@pytest.mark.parametrize(("name", "alpha", "plan"), pairwise(["jpg", "png", "webp"], [False, True], PLANS))
+@pytest.mark.parametrize(("name", "alpha", "plan"), covering(["jpg", "png", "webp"], [False, True], PLANS))
 def test_grey_pictures_work(studio: Studio, plan: str, alpha: bool, name: str) -> None:
     grey = image().colourspace("b-w")
     source = encoded(grey.bandjoin(transparent()[3]) if alpha else grey)
@@ -281,7 +281,7 @@ def test_an_animation_keeps_its_frames_delays_and_loop(studio: Studio, plan: str
     assert (strip.width, strip.get("page-height")) == (60, 40)
 
 
-@pytest.mark.parametrize(("suffix", "plan"), pairwise([".jpg", ".png", ".webp"], PLANS))
+@pytest.mark.parametrize(("suffix", "plan"), covering([".jpg", ".png", ".webp"], PLANS))
 def test_the_size_is_exact(studio: Studio, plan: str, suffix: str) -> None:
     source = encoded(image(211, 307), suffix)
     for size, expected in (("", Size(211, 307)), ("w37,", Size(37, 54)), ("w40,h30,fit_contain,", Size(40, 30))):

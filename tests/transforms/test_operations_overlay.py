@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import BLUE, RED, animation, encoded, image, near, pairwise
+from tests.pictures import BLUE, RED, animation, covering, encoded, image, near
 from transforms.engine import execute, verify
 from transforms.errors import PlanError
 from transforms.formats import FORMATS
@@ -164,7 +164,7 @@ PICTURES = [
 DRAWN_ON = [f"wm_{ID}_center_60p_50p", f"wm_{ID}_tile", f"gray,wm_{ID}", f"mask_{ID}", f"mask_{ID},bg_ffffff"]
 
 
-@pytest.mark.parametrize(("overlay", "picture", "plan"), pairwise(OVERLAYS, PICTURES, DRAWN_ON))
+@pytest.mark.parametrize(("overlay", "picture", "plan"), covering(OVERLAYS, PICTURES, DRAWN_ON))
 def test_every_kind_of_picture_takes_every_kind_of_image(tmp_path: Path, overlay: Any, picture: Any, plan: str) -> None:
     made = opened(render(tmp_path, encoded(picture), plan, others={ID: encoded(overlay)}))
     assert (made.width, made.height, made.format) == (picture.width, picture.height, "uchar")

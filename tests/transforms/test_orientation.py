@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pyvips
 
-from tests.pictures import CORPUS, UNDO_ORIENTATION, encoded, pairwise
+from tests.pictures import CORPUS, UNDO_ORIENTATION, covering, encoded
 from tests.transforms.test_engine import LIMITS, Studio, reopened
 from transforms.engine import execute, probe
 from transforms.grammar import parse
@@ -79,7 +79,7 @@ def studio(tmp_path: Path) -> Studio:
     return Studio(tmp_path)
 
 
-@pytest.mark.parametrize(("suffix", "plan"), pairwise([".jpg", ".png", ".webp", ".tif"], PLANS))
+@pytest.mark.parametrize(("suffix", "plan"), covering([".jpg", ".png", ".webp", ".tif"], PLANS))
 def test_every_plan_shows_the_same_whatever_the_orientation(studio: Studio, suffix: str, plan: str) -> None:
     expected = studio.render(stored(1, suffix), plan, "png")
     for orientation in range(2, 9):
@@ -93,7 +93,7 @@ def test_a_picture_that_is_left_lying_would_be_found_out(studio: Studio, orienta
     assert difference(lying, studio.render(stored(1, ".jpg"), plan, "png")) > DIFFERENT
 
 
-@pytest.mark.parametrize(("orientation", "plan"), pairwise(range(2, 9), PLANS))
+@pytest.mark.parametrize(("orientation", "plan"), covering(range(2, 9), PLANS))
 def test_left_lying_a_picture_is_what_its_file_holds(studio: Studio, orientation: int, plan: str) -> None:
     """The same pixels without a tag, through the same plan."""
     untagged = encoded(UNDO_ORIENTATION[orientation](upright()), ".png")
@@ -105,7 +105,7 @@ FAMILY = [CORPUS / f"orientation/landscape-exif{number}.jpg" for number in range
 
 
 @pytest.mark.skipif(not FAMILY[0].exists(), reason=f"the corpus of test pictures is not at {CORPUS}")
-@pytest.mark.parametrize(("path", "plan"), pairwise(FAMILY[1:], PLANS))
+@pytest.mark.parametrize(("path", "plan"), covering(FAMILY[1:], PLANS))
 def test_real_photos_of_all_orientations_look_alike(path: Path, plan: str) -> None:
     """Each has its number written on it: between two of them it makes a difference of up to 6.9."""
     one, other = (

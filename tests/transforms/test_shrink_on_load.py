@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bench.drawing import LIMITS, drawn, resolved
-from tests.pictures import CORPUS, pairwise
+from tests.pictures import CORPUS, covering
 from transforms.engine import probe
 from transforms.shrink import loading
 from transforms.values import Facts
@@ -93,7 +93,7 @@ def test_steps_before_a_resize_may_run_on_the_shrunken_picture(
 STEPS = ["ar_16_9", "crop_101_203_1999_1001", "rotate90", "ar_1_1,g_0.3_0.77/flip_v", "crop_7_5_4001_3003/rotate270"]
 
 
-@pytest.mark.parametrize(("steps", "width"), pairwise(STEPS, [504, 237]))
+@pytest.mark.parametrize(("steps", "width"), covering(STEPS, [504, 237]))
 def test_steps_on_a_real_photo_may_run_after_it_was_shrunk(sources: dict[str, Source], folder: Path, steps: str, width: int) -> None:
     if PHOTO.name not in sources:
         pytest.skip(f"the corpus of test pictures is not at {CORPUS}")
