@@ -68,7 +68,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "PROGIMAGE_DATABASE_URL": between.url,
             "PROGIMAGE_REDIS_URL": stack.enter_context(redis_server(folder / "redis")).url,
             "PROGIMAGE_MEMORY_CACHE": "0",
-            "PROGIMAGE_DRAIN_NOTICE": "0",
         }
         app = stack.enter_context(progimage_server(folder, settings))
         api = stack.enter_context(httpx2.Client(base_url=app.url, timeout=40, trust_env=False))

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("faults-store")
 
 BUCKET = "faults"
 # Nothing comes from the memory of the app: every answer has to be read.
-SETTINGS = {"PROGIMAGE_MEMORY_CACHE": "0", "PROGIMAGE_WARM": "", "PROGIMAGE_DRAIN_NOTICE": "0", **S3_CREDENTIALS}
+SETTINGS = {"PROGIMAGE_MEMORY_CACHE": "0", "PROGIMAGE_WARM": "", **S3_CREDENTIALS}
 ORIGINALS, VARIANTS = "originals/", "variants/"
 
 

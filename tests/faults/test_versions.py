@@ -92,7 +92,6 @@ def versions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             # What an etag is has to be looked up.
             "PROGIMAGE_MEMORY_CACHE": "0",
             "PROGIMAGE_VARIANTS_PER_IMAGE": str(MOST),
-            "PROGIMAGE_DRAIN_NOTICE": "0",
         }
         _, older = stack.enter_context(running_app(folder / "older", settings))
         # It has asked this database before it changed.

@@ -68,7 +68,6 @@ def running_site(
             "PROGIMAGE_DATABASE_URL": f"sqlite:///{folder / 'catalog.sqlite3'}",
             "PROGIMAGE_STORAGE_URL": str(folder / "store"),
             "PROGIMAGE_WARM": "",
-            "PROGIMAGE_DRAIN_NOTICE": "0",
             **(settings or {}),
         }
         servers = tuple(stack.enter_context(progimage_server(folder / f"app{number}", shared)) for number in range(apps))
