@@ -26,7 +26,7 @@ from tests.deployments import S3_CREDENTIALS, Deployment, progimage_server
 from tests.e2e.conftest import eventually, upload
 from tests.faults.invariants import agreement
 from tests.faults.proxy import Proxy, proxy
-from tests.faults.rules import Down, Latency
+from tests.faults.rules import Down, Stall
 from tests.photos import photo
 from tests.servers import postgres_server, redis_server, s3_server
 
@@ -121,7 +121,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "PROGIMAGE_S3_ENDPOINT_URL": store.url,
             "PROGIMAGE_MEMORY_CACHE": "0",
             "PROGIMAGE_WARM": "",
-            "PROGIMAGE_DRAIN_NOTICE": "0",
             **S3_CREDENTIALS,
         }
         app = stack.enter_context(progimage_server(folder / "app", settings))
@@ -156,11 +155,12 @@ def store_is_away(ordered: Order) -> None:
 def database_is_cut(ordered: Order) -> None:
     """The store has all of it, and the database goes away before it can be told."""
     place = ordered.place
-    with ThreadPoolExecutor(1) as client, place.store.broken(Latency(seconds=0.5, to="client", method="PUT", target="facts/")):
+    with ThreadPoolExecutor(1) as client, place.store.broken(Stall(to="client", method="PUT", target="facts/")):
         place.store.fired.clear()
         answer = client.submit(ordered.send)
         eventually(lambda: place.store.fired)
         with place.database.broken(Down()):
+            place.store.set()
             refused(answer.result(), "catalog-unavailable")
             assert ordered.shown().content == ordered.picture
     assert [key.partition("/")[0] for key in place.keys(ordered.image)] == ["facts", "originals"]
