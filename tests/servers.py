@@ -86,6 +86,15 @@ def family(pid: int) -> set[int]:
     return found
 
 
+def cpu_seconds(pid: int) -> float:
+    """What the process has used until now, its children apart; 0 when it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
     """These processes do nothing: the kernel accepts connections for them still, and nobody says anything."""

@@ -1,6 +1,7 @@
 """More than can be done: what is done all the same, how soon the rest is told, what of it hits notice, and how soon it is over."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from itertools import islice
 from math import inf
@@ -12,6 +13,7 @@ from bench.soak.figures import Figure, at_least, at_most, say, told
 from bench.soak.site import Site, running_site
 from tests.faults.generator import offered
 from tests.faults.report import Answer, Report, Request, percentiles
+from tests.servers import cpu_seconds, family
 
 SECONDS = 30
 # Renders of 2 MP pictures: asking for them costs the generator, on the same two cores, little beside what making them costs.
@@ -57,6 +59,12 @@ class Overload:
         report = await traffic.judge(await offered(self.site.url, self.requests(rate, self.seconds), rate=rate))
         say(f"{rate:.1f}/s: {told_of(report)}")
         return report
+
+    def cpu(self) -> list[float]:
+        """Seconds that have been used by the apps, by their children, and by who asks."""
+        apps = {app.pid for app in self.site.apps}
+        children = set().union(*map(family, apps)) - apps
+        return [sum(map(cpu_seconds, apps)), sum(map(cpu_seconds, children)), cpu_seconds(os.getpid())]
 
     async def hit(self, seconds: float) -> Report:
         """Pictures that nginx has, asked for by somebody else at the same time."""
@@ -106,15 +114,17 @@ async def _beyond(load: Overload, capacity: float, times: int) -> list[Figure]:
     hitting = asyncio.create_task(load.hit(load.seconds + 1))
     # The process that asks for hits takes a moment to start.
     await asyncio.sleep(1)
-    rate = capacity * times
+    rate, before = capacity * times, load.cpu()
     under = asyncio.create_task(offered(load.site.url, load.requests(rate, load.seconds), rate=rate))
     await asyncio.sleep(load.seconds)
+    cores = [(after - earlier) / load.seconds for earlier, after in zip(before, load.cpu(), strict=True)]
     recovery = await _recovery(load, capacity / 2, quiet)
     report, hits = await traffic.judge(await under), await hitting
     say(f"{times} C, {rate:.1f}/s: {told_of(report)}; hits {dict(hits.statuses())}, p99 {1000 * hits.latency(_any).p99:.1f} ms")
     return [
         at_least(f"goodput at {times} C, share of C", 100 * report.goodput() / capacity, GOALS[times], "%"),
         told("  goodput", report.goodput(), "/s"),
+        Figure(name="  cores taken by apps, their children, and who asks", value=", ".join(f"{each:.2f}" for each in cores)),
         at_most("  shed p99", 1000 * report.shed.p99, SHED_P99_MS, "ms"),
         at_most("  wrong, truncated or 500", len(report.wrong) + report.statuses()["500"], 0),
         at_most("  without any answer", sum(bool(answer.failure) for answer in report.answers), 0),

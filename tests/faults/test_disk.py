@@ -20,7 +20,7 @@ from tests.deployments import PROGIMAGE, environment
 from tests.e2e.conftest import eventually, store, upload
 from tests.faults.test_store import refused
 from tests.photos import photo, size_of
-from tests.servers import Server, answers, free_port, nginx_server, running
+from tests.servers import Server, answers, cpu_seconds, free_port, nginx_server, running
 
 pytestmark = pytest.mark.xdist_group("faults-disk")
 
@@ -285,11 +285,6 @@ def test_who_may_open_no_more_files_sheds_and_recovers(place: Place, picture: tu
     assert eventually(lambda: answers(f"{place.app.url}/livez"), within=5)
     assert place.api.get(f"/img/{image}").content == data
     assert eventually(lambda: place.api.get(f"/img/{image}/w69.webp").status_code == 200)
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
