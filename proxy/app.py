@@ -28,6 +28,7 @@ from services.daily import reconcile_daily
 from services.purge import purge
 from services.relay import relay_forever
 from transforms.errors import ProgImageError
+from transforms.threads import threads_needed
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,8 @@ async def _purge_forever(services: Services) -> None:
     while True:
         await asyncio.sleep(PURGE_SECONDS)
         try:
-            await purge(services)
+            with threads_needed():
+                await purge(services)
         except ProgImageError as error:
             log.warning("purge_failed", reason=str(error))
 

@@ -130,7 +130,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Json:
         if reply.content:
             responses[str(status)]["content"] = _content(reply.content, "serialization", schemas)
     everywhere = (*EVERYWHERE, SlowBody) if endpoint.body else EVERYWHERE
-    kinds = (*endpoint.errors, *(kind for kind in everywhere if kind not in endpoint.errors))
+    kinds = dict.fromkeys((*endpoint.errors, *everywhere))
     for status in sorted({answer_to(kind).status for kind in kinds}):
         same = [kind for kind in kinds if answer_to(kind).status == status]
         responses[str(status)] = _problem_response(status, same, schemas)

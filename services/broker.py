@@ -8,6 +8,7 @@ from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotificati
 
 from catalog.records import OutboxMessage
 from storage.redis_client import ANSWER_SECONDS, PATIENCE, ImpatientRedis, connect_blocking
+from transforms.threads import threads_needed
 
 QUEUE = "progimage"
 MAX_RETRIES = 3
@@ -33,10 +34,11 @@ class Tasks:
         self._broker, self._redis = broker, redis
 
     async def send(self, message: OutboxMessage) -> None:
-        """StorageUnavailable when Redis cannot take it: it stays in the outbox then."""
+        """StorageUnavailable when Redis cannot take it, NoThreads when nobody can ask: it stays in the outbox then."""
         # It may take a connection first, for that client has its own.
         async with self._redis.asking(2 * PATIENCE):
-            await anyio.to_thread.run_sync(self._enqueue, message)
+            with threads_needed():
+                await anyio.to_thread.run_sync(self._enqueue, message)
 
     async def none_waits(self) -> bool:
         """Whether no task waits or is worked on, anywhere: all that were sent are done, given up, or lost with the data of Redis."""

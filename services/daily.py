@@ -11,6 +11,7 @@ from services.container import Services
 from services.findings import Kind, Looked
 from services.reconcile import reconcile
 from transforms.errors import ProgImageError
+from transforms.threads import threads_needed
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +53,8 @@ async def reconcile_daily(services: Services, tell: Callable[[Found], None] = la
             log.warning("reconcile_left_out", reason="The clock was set.")
             continue
         try:
-            tell(await reconcile_and_log(services))
+            with threads_needed():
+                tell(await reconcile_and_log(services))
         except ProgImageError as error:
             log.warning("reconcile_failed", reason=str(error))
 

@@ -12,6 +12,7 @@ from services import commit, erase, outbox
 from services.container import Services
 from storage.base import StorageError
 from transforms.errors import ProgImageError
+from transforms.threads import threads_needed
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,8 @@ async def relay_forever(services: Services) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
-            await relay(services)
+            with threads_needed():
+                await relay(services)
         except ProgImageError as error:
             log.warning("relay_failed", reason=str(error))
 
@@ -58,7 +60,8 @@ async def _queue_is_empty(services: Services) -> bool:
 async def _take_up(services: Services, kind: Kind, finish: Callable[[Services, OutboxMessage], Awaitable[None]]) -> None:
     for message in await services.catalog.open_messages([kind], limit=AT_ONCE, older_than=GRACE):
         try:
-            await finish(services, message)
+            with threads_needed():
+                await finish(services, message)
         except ProgImageError as error:
             log.warning("not_taken_up", kind=kind, subject=message.subject, reason=str(error))
 

@@ -13,7 +13,9 @@ from services.broker import QUEUE
 from services.container import Services
 from services.warm import warm
 from storage.base import StorageError
-from transforms.errors import NoThreads, OutOfTime, PoolBusy
+from storage.leases import DEAD_SECONDS
+from transforms.errors import RenderTimeout, RenderUnavailable
+from transforms.threads import threads_needed
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +23,8 @@ Work = Callable[[Services, str, str], Awaitable[None]]
 
 ATTEMPTS = 3
 REMEMBERED = timedelta(days=1)
-# What a task may raise and not be to blame for.
-TROUBLE = (StorageError, CatalogUnavailable, NoThreads, PoolBusy, OutOfTime)
+# What may be over when a task is tried again.
+TROUBLE = (StorageError, CatalogUnavailable, RenderUnavailable)
 
 
 def register(broker: Broker, services: Services, loop: asyncio.AbstractEventLoop) -> None:
@@ -45,11 +47,15 @@ async def attempt(work: Work, services: Services, message_id: str, subject: str)
     """Do the work of a message that is still to be done; one that failed, or took its worker along, too often is never done again.
 
     Queues deliver twice, late and in any order, and give what a dead worker had to the next one. Of copies that come at the same time one
-    is worked on, and stays in the queue until it is done: as many attempts at once would look like as many deaths.
+    is worked on, and stays in the queue until it is done: as many attempts at once would look like as many deaths. The others come again:
+    Retry. Perhaps the one that they met was over, and could not say so.
     """
     async with services.leases.hold(f"task:{message_id}") as ours:
-        if ours and await services.catalog.is_open(message_id):
-            await _attempt(work, services, message_id, subject)
+        if not await services.catalog.is_open(message_id):
+            return
+        if not ours:
+            raise Retry("A copy of it is, or was a moment ago, worked on.", delay=round(DEAD_SECONDS * 1000))
+        await _attempt(work, services, message_id, subject)
 
 
 async def _attempt(work: Work, services: Services, message_id: str, subject: str) -> None:
@@ -59,7 +65,11 @@ async def _attempt(work: Work, services: Services, message_id: str, subject: str
         await services.catalog.finish(message_id)
         return
     try:
-        await work(services, message_id, subject)
+        with threads_needed():
+            await work(services, message_id, subject)
+    except RenderTimeout:
+        # Of all this trouble only it may be the picture's.
+        raise
     except TROUBLE:
         await services.quarantine.count(name, -1, REMEMBERED)
         raise

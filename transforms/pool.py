@@ -26,7 +26,7 @@ from transforms import deadline as deadlines
 from transforms.errors import DecoderCrashed, PoolBusy, RenderTimeout, RenderUnavailable
 from transforms.lanes import Gate, Lane, Place, Ticket
 from transforms.laps import QUEUE, Timed, timed
-from transforms.threads import check_threads
+from transforms.threads import A_CHILDS, check_threads
 from transforms.watch import TOO_LONG, soft_deadline
 
 T = TypeVar("T")
@@ -179,8 +179,8 @@ class RenderPool:
         except TimeoutError:
             raise RenderTimeout(TOO_LONG) from None
         except ProcessExpired as error:
-            # libvips does not survive that it can start no thread.
-            check_threads()
+            # libvips does not survive that it can start no thread. Those of all children that died of it are free by now.
+            check_threads(A_CHILDS * self._workers)
             raise DecoderCrashed(CRASHED) from error
         except BrokenProcessPool as error:
             raise RenderUnavailable("No worker can be kept alive: try again soon.") from error

@@ -27,7 +27,7 @@ def no_threads() -> NoThreads:
     return NoThreads("The server can start no more threads at the moment: try again soon.")
 
 
-def check_threads(number: int = A_CHILDS) -> None:
+def check_threads(number: int) -> None:
     """NoThreads when so many more cannot be started now."""
     over = threading.Event()
     try:

@@ -61,7 +61,8 @@ def _upload(description: str, image: Mapping[str, object]) -> Body:
 PICTURES = _upload("One or many parts named `image`, or the bytes of one picture.", {"type": "array", "items": ONE_FILE})
 ONE_PICTURE = _upload("The bytes of one picture, or a form with one part named `image`.", ONE_FILE)
 
-AWAY = (StorageUnavailable, CatalogUnavailable)
+CATALOG = (CatalogUnavailable, NoThreads)
+AWAY = (StorageUnavailable, *CATALOG)
 READ = (UnknownImage, ExpiredImage, *AWAY)
 RENDER = (BrokenImage, DecoderCrashed, NoThreads, PoolBusy, OutOfTime, RenderTimeout, RenderUnavailable)
 UPLOAD = (

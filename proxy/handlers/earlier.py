@@ -9,7 +9,6 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalog.errors import CatalogUnavailable
 from proxy import pages
 from proxy.bodies import pictures
 from proxy.endpoint import Endpoint, Parameter, Reply
@@ -17,6 +16,7 @@ from proxy.errors import NoSuchAddress
 from proxy.handlers.common import answer, image_id, services, shell
 from proxy.handlers.contract import (
     ACCEPT,
+    CATALOG,
     COMMIT,
     CONDITIONAL,
     HTML,
@@ -201,6 +201,6 @@ ENDPOINTS = (
             Parameter(name="exts", description="all images of these types", example="jpeg,png"),
         ),
         responses={200: Reply(description="A page.", content=HTML)},
-        errors=(BadRequest, UnknownImage, CatalogUnavailable),
+        errors=(BadRequest, UnknownImage, *CATALOG),
     ),
 )

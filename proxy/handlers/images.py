@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalog.errors import BadCursor, CatalogUnavailable, ImageInUse, NotFound
+from catalog.errors import BadCursor, ImageInUse, NotFound
 from catalog.records import ImageRecord
 from proxy.bodies import json_body
 from proxy.endpoint import Body, Endpoint, Reply
@@ -13,6 +13,7 @@ from proxy.handlers.common import answer, deleted, image_id, services, shell
 from proxy.handlers.contract import (
     ACCEPT,
     AWAY,
+    CATALOG,
     COMMIT,
     CONDITIONAL,
     PICTURE_HEADERS,
@@ -112,7 +113,7 @@ ENDPOINTS = (
             summary="List stored images, newest first",
             parameters=page_parameters(),
             responses={200: json_reply(ImagesOut, "A page of images.")},
-            errors=(BadRequest, BadCursor, CatalogUnavailable),
+            errors=(BadRequest, BadCursor, *CATALOG),
         )
         for path, tag in (("/images", "images"), ("/images/", "earlier"))
     ),

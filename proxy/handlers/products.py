@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from catalog.errors import BadCursor, CatalogUnavailable, IdempotencyConflict, NotFound
+from catalog.errors import BadCursor, IdempotencyConflict, NotFound
 from catalog.records import ProductDraft, ProductRecord, new_product_id
 from proxy import pages
 from proxy.bodies import checked, form, json_body, media_type
 from proxy.endpoint import Body, Endpoint, Parameter, Reply
 from proxy.handlers.common import answer, deleted, receipts, services, shell, wants_page
-from proxy.handlers.contract import ACCEPT, AWAY, COMMIT, HTML, NEVER_CACHED, json_reply, page_parameters
+from proxy.handlers.contract import ACCEPT, AWAY, CATALOG, COMMIT, HTML, NEVER_CACHED, json_reply, page_parameters
 from proxy.handlers.queries import ProductsQuery, next_url, query
 from proxy.schemas import DeletedOut, ProductChangedOut, ProductIn, ProductOut, ProductPatch, ProductsOut
 from services.commit import create_product, update_product
@@ -145,7 +145,7 @@ ENDPOINTS = (
             Parameter(name="max_price", description="the highest price", example="20.00"),
         ),
         responses={200: json_reply(ProductsOut, "A page of products.")},
-        errors=(BadRequest, BadCursor, CatalogUnavailable),
+        errors=(BadRequest, BadCursor, *CATALOG),
     ),
     Endpoint(
         method="GET",
@@ -159,7 +159,7 @@ ENDPOINTS = (
                 description="The product.", content={"application/json": ProductOut, **HTML}, headers={**NEVER_CACHED, "Vary": "Accept"}
             )
         },
-        errors=(NotFound, CatalogUnavailable),
+        errors=(NotFound, *CATALOG),
     ),
     Endpoint(
         method="PATCH",

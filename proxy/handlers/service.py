@@ -1,10 +1,9 @@
 """What operators and programs ask of the service itself."""
 
-from catalog.errors import CatalogUnavailable
 from proxy import errors, metrics, pages
 from proxy.endpoint import Endpoint, Reply
 from proxy.handlers import health, home, problems
-from proxy.handlers.contract import ACCEPT, HTML, JSON_OBJECT, NEVER_CACHED, TEXT
+from proxy.handlers.contract import ACCEPT, CATALOG, HTML, JSON_OBJECT, NEVER_CACHED, TEXT
 
 ENDPOINTS = (
     Endpoint(
@@ -17,7 +16,7 @@ ENDPOINTS = (
         responses={
             200: Reply(description="A page, or the list of addresses.", content={**JSON_OBJECT, **HTML}, headers={"Vary": "Accept"})
         },
-        errors=(CatalogUnavailable,),
+        errors=CATALOG,
     ),
     Endpoint(
         method="GET",

@@ -17,9 +17,12 @@ from proxy.wiring import build
 from proxy.worker import TaskRunner
 from services.broker import QUEUE, close_broker, make_broker
 from services.container import Services
+from services.tasks import ATTEMPTS, attempt
 from tests.photos import photo
 from tests.servers import redis_server
 from tests.services.grounds import stored
+from transforms.errors import ProgImageError, RenderTimeout, RenderUnavailable
+from transforms.threads import CANNOT_START
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("faults-workers")]
 
@@ -147,3 +150,46 @@ async def test_what_a_silent_worker_had_is_done_by_the_next_one(settings: Settin
         await until(done)
     assert await recorded(services, image.id) == [WARM]
     close_broker(silent)
+
+
+@pytest.mark.row("W4")
+async def test_a_copy_that_meets_an_attempt_whose_end_redis_did_not_hear_of_is_done(
+    settings: Settings, processes: list[Services], queue: Redis
+) -> None:
+    services = processes[0]
+    image = await stored(services, photo(800, 600))
+    (message,) = await unfinished(services)
+    queue.set(f"lease:task:{message.id}", "of one that is over", px=round(services.leases.seconds * 1000))
+
+    async def done() -> bool:
+        return not await unfinished(services) and await services.tasks.none_waits()
+
+    async with working(settings, processes):
+        await until(done)
+    assert await recorded(services, image.id) == [WARM]
+
+
+@pytest.mark.row("K4")
+@pytest.mark.parametrize(
+    ("trouble", "blamed"),
+    [
+        (RuntimeError(CANNOT_START), False),
+        (RenderUnavailable("No worker can be kept alive."), False),
+        (RenderTimeout("It took too long."), True),
+    ],
+)
+async def test_a_task_is_not_to_blame_for_a_lack_of_threads_and_children(
+    processes: list[Services], queue: Redis, trouble: Exception, blamed: bool
+) -> None:
+    services = processes[0]
+    await stored(services)
+    (message,) = await unfinished(services)
+
+    async def work(*_: object) -> None:
+        raise trouble
+
+    for _ in range(ATTEMPTS):
+        with pytest.raises(ProgImageError):
+            await attempt(work, services, message.id, message.subject)
+    assert queue.get(f"quarantine:attempts:{message.id}") == str(ATTEMPTS if blamed else 0)
+    await services.catalog.finish(message.id)
