@@ -64,7 +64,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "PROGIMAGE_REDIS_URL": server.url,
             "TMPDIR": str(folder / "temporary"),
             "PROGIMAGE_WARM": "",
-            "PROGIMAGE_DRAIN_NOTICE": "0",
         }
         app = stack.enter_context(progimage_server(folder, settings))
         api = stack.enter_context(httpx2.Client(base_url=app.url, timeout=30, trust_env=False))
@@ -162,7 +161,7 @@ def test_who_asks_nothing_or_never_ends_the_question_is_left(site: Site) -> None
     before, began = books(site.app.pid), time.monotonic()
     with ExitStack() as stack:
         silent, dripping = ([stack.enter_context(client(site.app)) for _ in range(100)] for _ in range(2))
-        for byte in b"GET /livez HTT":
+        for byte in b"GET /livez":
             for connection in dripping:
                 connection.sendall(bytes([byte]))
             time.sleep(1)
