@@ -149,6 +149,7 @@ def test_pictures_are_shown_while_the_database_refuses_connections(site: Site) -
 
 
 @pytest.mark.row("D1")
+@pytest.mark.soak
 def test_pictures_are_shown_while_the_database_is_frozen(site: Site) -> None:
     with frozen(*family(site.postgres.pid)):
         waited = shows_pictures(site, cold="w102")

@@ -124,6 +124,7 @@ def test_frozen_children_are_told_on_readyz_within_two_seconds_and_nothing_else_
 
 
 @pytest.mark.row("A4")
+@pytest.mark.soak
 def test_who_waits_for_frozen_children_is_told_at_the_deadline_and_the_work_is_not_lost(site: Site) -> None:
     path = site.cold(910)
     with frozen(*children(site.app)):

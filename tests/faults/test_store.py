@@ -102,7 +102,7 @@ READS = {
 
 
 @pytest.mark.row("S2", "S6", "S7", "S8", "S9", "S10")
-@pytest.mark.parametrize(("rule", "forgiven"), rows(READS, "a flipped bit", "refused", "missing, though there is a row"))
+@pytest.mark.parametrize(("rule", "forgiven"), rows(READS, "a flipped bit", "missing, though there is a row"))
 def test_an_original_is_whole_or_refused(place: Place, picture: tuple[str, bytes], rule: Rule, forgiven: bool) -> None:
     image, data = picture
     with place.s3.broken(replace(rule, times=1)):

@@ -159,6 +159,7 @@ def test_each_version_gives_its_own_bytes_and_confirms_no_others(versions: Versi
 
 
 @pytest.mark.row("A5")
+@pytest.mark.soak
 def test_what_one_version_made_is_not_counted_or_listed_by_the_other(versions: Versions) -> None:
     image = store(versions.older, photo(320, 240))
     urls = [f"/img/{image}/w{100 + number}.webp" for number in range(MOST)]
