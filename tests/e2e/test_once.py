@@ -22,8 +22,6 @@ from tests.servers import Server, family, frozen, nginx_server
 REQUESTS = 1000
 CONNECTIONS = 200
 FAST = "w333.webp"
-# Long enough to interfere.
-SLOW = "rotate33,blur5.webp"
 GROWN = pytest.param("grown", marks=pytest.mark.xdist_group("grown"))
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("deployment", [GROWN], indirect=True)]
 
@@ -96,12 +94,13 @@ async def test_what_somebody_asked_for_who_left_is_made_for_those_who_stay(deplo
 async def test_a_process_that_is_killed_while_it_renders_costs_the_others_three_seconds_and_one_decode(
     deployment: Deployment, api: httpx2.Client, tmp_path: Path
 ) -> None:
-    image_id, before = store(api, photo(2400, 1800)), decodes(deployment.apps)
-    path, survivors = f"/img/{image_id}/{SLOW}", deployment.apps
+    image_id, before = store(api, photo(1600, 1200)), decodes(deployment.apps)
+    path, survivors = f"/img/{image_id}/{FAST}", deployment.apps
     with ExitStack() as stack:
         victim = stack.enter_context(progimage_server(tmp_path / "app", deployment.env))
         addresses = [app.url.removeprefix("http://") for app in (victim, *survivors)]
         edge = stack.enter_context(nginx_server(tmp_path / "nginx", addresses))
+        stack.enter_context(frozen(*family(victim.pid) - {victim.pid}))
         stack.enter_context(ask(victim, path))
         wait_for_leader(deployment, image_id)
         followers = asyncio.create_task(all_at_once([f"{server.url}{path}" for server in (edge, *survivors)] * 20))
