@@ -11,6 +11,8 @@ from tests.deployments import Deployment
 from tests.photos import photo
 
 WARM_SECONDS = 15
+# For tests of one of the two; each is started in one xdist process only.
+EMBEDDED, GROWN = (pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("embedded", "grown"))
 
 
 @pytest.fixture

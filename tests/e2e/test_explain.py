@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from tests.deployments import PROGIMAGE, Deployment, environment
+from tests.e2e.conftest import EMBEDDED
 
 
 def run(deployment: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +34,7 @@ def test_what_is_explained_is_what_is_answered(deployment: Deployment, api: http
     assert told["result"]["size"] == [200, 100]
 
 
-@pytest.mark.parametrize("deployment", ["embedded"], indirect=True)
+@pytest.mark.parametrize("deployment", [EMBEDDED], indirect=True)
 def test_what_would_fail_ends_with_the_problem_and_a_one(deployment: Deployment, stored: str) -> None:
     failed = run(deployment, f"/img/{stored}/w0.webp")
     assert failed.returncode == 1

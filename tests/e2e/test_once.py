@@ -15,14 +15,13 @@ import redis
 
 from storage.leases import DEAD_SECONDS
 from tests.deployments import Deployment, progimage_server
-from tests.e2e.conftest import eventually, stages, store
+from tests.e2e.conftest import GROWN, eventually, stages, store
 from tests.photos import photo
 from tests.servers import Server, family, frozen, nginx_server
 
 REQUESTS = 1000
 CONNECTIONS = 200
 FAST = "w333.webp"
-GROWN = pytest.param("grown", marks=pytest.mark.xdist_group("grown"))
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("deployment", [GROWN], indirect=True)]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.memory import KNOWN_SECONDS
 from tests.deployments import Deployment
-from tests.e2e.conftest import store
+from tests.e2e.conftest import EMBEDDED, store
 from tests.photos import photo, size_of
 from tests.pictures import animation, encoded, transparent
 
@@ -39,7 +39,7 @@ def test_a_url_is_the_picture_that_it_says(api: httpx2.Client, stored: str, path
     assert (answer.headers["content-type"], size_of(answer.content)) == (media_type, size)
 
 
-@pytest.mark.parametrize("deployment", ["embedded"], indirect=True)
+@pytest.mark.parametrize("deployment", [EMBEDDED], indirect=True)
 def test_every_example_of_the_registry_is_a_picture(api: httpx2.Client, stored: str) -> None:
     moving = store(api, animation(frames=4))
     for operation in api.get("/transforms").json()["operations"]:

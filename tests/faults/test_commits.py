@@ -167,7 +167,7 @@ def database_is_cut(ordered: Order) -> None:
     assert not ordered.listed
 
 
-CUTS = [store_is_away, database_is_cut]
+CUTS = [pytest.param(store_is_away, marks=pytest.mark.soak), database_is_cut]
 Cut = Callable[[Order], None]
 
 

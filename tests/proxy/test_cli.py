@@ -54,7 +54,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in line
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "purge"])
+@pytest.mark.parametrize("command", ["serve", "worker", pytest.param("purge", marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("name", "url"), [("PROGIMAGE_REDIS_URL", "redis://127.0.0.1:{}"), ("PROGIMAGE_DATABASE_URL", "postgresql://127.0.0.1:{}/x")]
 )
