@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     )
     render_queue: int = Field(64, ge=0, le=100_000, description="Renders that may wait; more are turned away with 503.")
     render_wait: float = Field(
-        3, ge=0, le=60, description="Seconds that a render may wait; when half of it is foreseen, it is turned away with 503 at once."
+        3, ge=0, le=60, description="Seconds that a render may wait; when a third of it is foreseen, it is turned away with 503 at once."
     )
     render_soft_deadline: float = Field(5, gt=0, le=600, description="Seconds of work after which a render is told to stop.")
     render_deadline: float = Field(8, gt=0, le=600, description="Seconds after which a render is killed.")

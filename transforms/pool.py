@@ -50,7 +50,7 @@ _promised: ContextVar[Place | None] = ContextVar("promised", default=None)
 class RenderPool:
     """Runs functions in at most `workers` children at once (default: one a core).
 
-    At most `queue` calls wait for a child, each at most `wait` seconds; when half of it is foreseen, a call is turned away at once. It
+    At most `queue` calls wait for a child, each at most `wait` seconds; when a third of it is foreseen, a call is turned away at once. It
     works for `soft` seconds; then it is told to stop. It takes `deadline` seconds in all; then its child is killed. None
     begins after the deadline of its request (transforms/deadline.py). Children may use `memory` bytes of address space, are replaced after
     `max_tasks` calls or when they have grown to `resident` bytes, and begin with `prepare()`.

@@ -13,7 +13,7 @@ from bench.soak.figures import Figure, at_least, at_most, say, told
 from bench.soak.site import Site, running_site
 from tests.faults.generator import offered
 from tests.faults.report import Answer, Report, Request, percentiles
-from tests.servers import cpu_seconds, family
+from tests.servers import cpu_seconds
 
 SECONDS = 30
 # Renders of 2 MP pictures: asking for them costs the generator, on the same two cores, little beside what making them costs.
@@ -61,10 +61,8 @@ class Overload:
         return report
 
     def cpu(self) -> list[float]:
-        """Seconds that have been used by the apps, by their children, and by who asks."""
-        apps = {app.pid for app in self.site.apps}
-        children = set().union(*map(family, apps)) - apps
-        return [sum(map(cpu_seconds, apps)), sum(map(cpu_seconds, children)), cpu_seconds(os.getpid())]
+        """Seconds that have been used by the apps without their children, and by who asks."""
+        return [sum(cpu_seconds(app.pid) for app in self.site.apps), cpu_seconds(os.getpid())]
 
     async def hit(self, seconds: float) -> Report:
         """Pictures that nginx has, asked for by somebody else at the same time."""
@@ -124,7 +122,7 @@ async def _beyond(load: Overload, capacity: float, times: int) -> list[Figure]:
     return [
         at_least(f"goodput at {times} C, share of C", 100 * report.goodput() / capacity, GOALS[times], "%"),
         told("  goodput", report.goodput(), "/s"),
-        Figure(name="  cores taken by apps, their children, and who asks", value=", ".join(f"{each:.2f}" for each in cores)),
+        Figure(name="  cores taken by the apps, and by who asks", value=", ".join(f"{each:.2f}" for each in cores)),
         at_most("  shed p99", 1000 * report.shed.p99, SHED_P99_MS, "ms"),
         at_most("  wrong, truncated or 500", len(report.wrong) + report.statuses()["500"], 0),
         at_most("  without any answer", sum(bool(answer.failure) for answer in report.answers), 0),
