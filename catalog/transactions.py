@@ -29,7 +29,8 @@ GLANCE_SECONDS = 0.5
 SERVER_FAULTS = ("08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX")
 # A server that cuts all connections cuts one after the other: the next one may be among them.
 REPEATED = 2
-ROLLED_BACK = ("40001", "40P01")  # serialization failure, deadlock
+# Serialization failure, deadlock; a connection that was cut while it was being made.
+NOTHING_HAPPENED = ("40001", "40P01", "57P01")
 
 
 class Again(Exception):
@@ -51,12 +52,12 @@ class Transactions:
     async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of the work; CatalogUnavailable when the database does not answer."""
         with translated():
-            return await self._reads.wait_for(partial(_done, self._reading, work, *args, **kwargs))
+            return await self._reads.wait_for(partial(_done, self._reading, False, work, *args, **kwargs))
 
     async def glance(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, for somebody who knows what to do when it takes a moment."""
         with translated():
-            return await self._glances.wait_for(partial(_done, self._reading, work, *args, **kwargs))
+            return await self._glances.wait_for(partial(_done, self._reading, False, work, *args, **kwargs))
 
     async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of the work once it is committed; CatalogUnavailable when it is not, or nobody can know."""
@@ -70,7 +71,7 @@ class Transactions:
 
     async def _written(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         async with _within(TURN_SECONDS, self._turn):
-            return await _done(self._writing, work, *args, **kwargs)
+            return await _done(self._writing, True, work, *args, **kwargs)
 
 
 @asynccontextmanager
@@ -82,25 +83,27 @@ async def _within(seconds: float, turn: AbstractAsyncContextManager[None]) -> As
         yield
 
 
-async def _done(engine: AsyncEngine, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def _done(engine: AsyncEngine, writes: bool, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of the work, which is done again when nothing can have happened."""
     for _ in range(REPEATED):
         with suppress(Again):
-            return await _run(engine, work, *args, **kwargs)
-    return await _run(engine, work, *args, **kwargs)
+            return await _run(engine, writes, work, *args, **kwargs)
+    return await _run(engine, writes, work, *args, **kwargs)
 
 
-async def _run(engine: AsyncEngine, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        try:
+async def _run(engine: AsyncEngine, writes: bool, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    unknown = False
+    try:
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             result = await work(session, *args, **kwargs)
             await session.flush()
-        except DBAPIError as error:
-            # Before the commit was sent, nothing can have happened; after it, a lost connection leaves the outcome unknown.
-            if error.connection_invalidated or _sqlstate(error) in ROLLED_BACK:
-                raise Again from error
-            raise
-        return result
+            # When the connection is cut from here on, what was written may be committed or not.
+            unknown = writes
+    except DBAPIError as error:
+        if not unknown and (error.connection_invalidated or _sqlstate(error) in NOTHING_HAPPENED):
+            raise Again from error
+        raise
+    return result
 
 
 @contextmanager

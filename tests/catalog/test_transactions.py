@@ -145,6 +145,22 @@ async def test_work_whose_connection_was_cut_is_done_once_more(postgres: AsyncEn
     assert await getattr(Transactions(postgres), kind)(cut_at_first) == 2
 
 
+@pytest.mark.row("D3")
+@on_postgresql
+@pytest.mark.parametrize("kind", ["read", "glance"])
+async def test_who_has_looked_when_the_connection_is_cut_looks_again(postgres: AsyncEngine, kind: str) -> None:
+    turns = count(1)
+
+    async def cut_after_first(session: AsyncSession) -> int:
+        pid = int((await (await session.connection()).execute(text("SELECT pg_backend_pid()"))).scalar_one())
+        if (turn := next(turns)) == 1:
+            async with postgres.connect() as other:
+                await other.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+        return turn
+
+    assert await getattr(Transactions(postgres), kind)(cut_after_first) == 2
+
+
 @on_postgresql
 async def test_work_whose_connection_is_cut_again_is_unavailable(postgres: AsyncEngine) -> None:
     async def cut(session: AsyncSession) -> None:
