@@ -206,7 +206,7 @@ def test_connections_that_are_cut_are_noticed_by_nobody(site: Site) -> None:
 def test_an_answer_to_a_commit_that_is_lost_makes_no_second_product(site: Site) -> None:
     """Nobody can know whether it was carried out: the client is told 503, and its key finds what is there."""
     pictures = [photo(120, 90) for _ in range(6)]
-    with site.between.broken(DropAnswer(target="COMMIT", chance=0.25, close=True)):
+    with site.between.broken(DropAnswer(target="COMMIT", chance=0.5, close=True)):
         made = [created(site.api, picture) for picture in pictures]
     assert any(tries for _, tries in made), "nothing was lost"
     assert len(site.between.fired) >= len(pictures) / 2
