@@ -14,7 +14,7 @@ from transforms.errors import PoolBusy
 # What the last call weighs in the mean time of a call: when the work changes, five calls are two thirds of the way.
 NEWEST = 0.2
 # Of the time that one may wait: as much may be foreseen. The rest is for what was foreseen wrongly, so that few wait in vain: when
-# much more comes all of a sudden, those who are turned away leave the children a half or a third of the processor that they had.
+# much more comes all of a sudden, those who are turned away take from the children a large part of the processor that they had.
 FORESEEN = 1 / 3
 # Seconds without anybody being turned away after which there is room again.
 LULL = 1.0
