@@ -5,14 +5,16 @@ Of variants, those of this engine: what another version recorded has other bytes
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 
+from sqlalchemy import bindparam
 from sqlmodel import col, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from catalog import outbox
+from catalog import inserts, outbox
 from catalog.columns import checked_share
 from catalog.errors import ImageBusy, ImageInUse, NotFound
-from catalog.inserts import insert_or_ignore, insert_or_replace
+from catalog.inserts import insert_or_ignore
 from catalog.models import ImageRow, ProductImageRow, VariantRow
 from catalog.paging import newest_first
 from catalog.records import ImageRecord, Original, Page, State, VariantRecord
@@ -20,6 +22,13 @@ from transforms.geometry import Size
 from transforms.operations.gravity import Point
 from transforms.plan import ENGINE_VERSION
 from transforms.values import Facts, Placeholders
+
+# Put together once, as `_recording` is: every picture that is built is counted, and recorded.
+COUNTING = (
+    select(func.count())
+    .select_from(VariantRow)
+    .where(VariantRow.image_id == bindparam("image_id"), VariantRow.engine == bindparam("engine"))
+)
 
 
 def record(row: ImageRow) -> ImageRecord:
@@ -150,22 +159,26 @@ async def erase(session: AsyncSession, image_id: str, *, told: bool) -> None:
 
 async def add_variant(session: AsyncSession, variant: VariantRecord, *, now: datetime) -> None:
     """The first record of a variant stays until a newer engine makes its own. One of an image deleted meanwhile is not recorded."""
-    alive = select(ImageRow.id).where(ImageRow.id == variant.image_id, ImageRow.state != "deleting")
+    row = {
+        "image_id": variant.image_id,
+        "plan": variant.plan,
+        "format": variant.format,
+        "width": variant.size.width,
+        "height": variant.size.height,
+        "bytes": variant.bytes,
+        "etag": variant.etag,
+        "engine": ENGINE_VERSION,
+        "created_at": now,
+    }
+    await inserts.execute(session, _recording(inserts.dialect(session)), row)
+
+
+@cache
+def _recording(dialect: str) -> inserts.Insert:
+    alive = select(ImageRow.id).where(ImageRow.id == bindparam("image_id"), ImageRow.state != "deleting")
     # The weakest lock that keeps the image from being marked as deleting before we are done.
-    if (await session.exec(alive.with_for_update(read=True))).first() is None:
-        return
-    row = VariantRow(
-        image_id=variant.image_id,
-        plan=variant.plan,
-        format=variant.format,
-        width=variant.size.width,
-        height=variant.size.height,
-        bytes=variant.bytes,
-        etag=variant.etag,
-        engine=ENGINE_VERSION,
-        created_at=now,
-    )
-    await insert_or_replace(session, VariantRow, row.model_dump(), where=col(VariantRow.engine) < ENGINE_VERSION)
+    beside = alive.with_for_update(read=True)
+    return inserts.replacing(dialect, VariantRow, where=col(VariantRow.engine) < bindparam("engine"), beside=beside)
 
 
 async def variant(session: AsyncSession, image_id: str, plan: str, image_format: str) -> VariantRecord | None:
@@ -182,8 +195,8 @@ async def variants(session: AsyncSession, image_ids: Collection[str]) -> dict[st
 
 
 async def count_variants(session: AsyncSession, image_id: str) -> int:
-    query = select(func.count()).select_from(VariantRow).where(VariantRow.image_id == image_id, VariantRow.engine == ENGINE_VERSION)
-    return (await session.exec(query)).one()
+    given = {"image_id": image_id, "engine": ENGINE_VERSION}
+    return int((await (await session.connection()).execute(COUNTING, given)).scalar_one())
 
 
 def _variant(row: VariantRow) -> VariantRecord:

@@ -63,7 +63,6 @@ class LocalStore:
 
     @asynccontextmanager
     async def local(self, key: str, *, sha256: str | None = None) -> AsyncIterator[Path]:
-        await self.head(key)
         path = self._path(key)
         with _reading(key):
             await to_thread.run_sync(self._proofs.prove, key, path, sha256)

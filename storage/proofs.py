@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 
 from cachetools import LRUCache
@@ -51,6 +52,8 @@ class Proofs:
     def prove(self, key: str, path: Path, sha256: str | None) -> None:
         """DigestConflict when the file has not this digest, or not the remembered one; where neither is known, nothing is asked."""
         digest, found = sha256 or remembered(path), path.stat()
+        if not S_ISREG(found.st_mode):
+            raise IsADirectoryError
         if not digest:
             return
         proof = (digest, found.st_size, found.st_ino, found.st_mtime_ns)
