@@ -28,6 +28,7 @@ COMMAND_SECONDS = 6.0
 MIGRATION_BUSY_MS = 60_000
 WAL_SECONDS = 0.05
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+# Connections are not tried before their use: who meets one that was cut begins anew (catalog/transactions.py).
 POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 1, "pool_recycle": 1_800}
 
 

@@ -50,7 +50,10 @@ class Proofs:
         self._lock = Lock()
 
     def prove(self, key: str, path: Path, sha256: str | None) -> None:
-        """DigestConflict when the file has not this digest, or not the remembered one; where neither is known, nothing is asked."""
+        """DigestConflict when the file has not this digest, or not the remembered one; where neither is known, nothing is asked.
+
+        OSError when it cannot be read, or is no file.
+        """
         digest, found = sha256 or remembered(path), path.stat()
         if not S_ISREG(found.st_mode):
             raise IsADirectoryError

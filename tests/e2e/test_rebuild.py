@@ -11,8 +11,7 @@ from tests.deployments import PROGIMAGE, environment, progimage_server
 from tests.e2e.conftest import eventually, product, store, upload
 from tests.photos import photo
 
-# Nobody stands before these servers who would have to be told.
-AT_ONCE = {"PROGIMAGE_DRAIN_NOTICE": "0", "PROGIMAGE_RENDERERS": "1"}
+ONE_CHILD = {"PROGIMAGE_RENDERERS": "1"}
 
 
 def reconcile(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +23,7 @@ def reconcile(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_lost_catalog_is_rebuilt_by_one_command(tmp_path: Path) -> None:
     data = tmp_path / "data"
     alone, sold = photo(300, 200), photo(200, 300, "png")
-    with progimage_server(tmp_path, AT_ONCE) as server, httpx2.Client(base_url=server.url, timeout=30) as api:
+    with progimage_server(tmp_path, ONE_CHILD) as server, httpx2.Client(base_url=server.url, timeout=30) as api:
         ids = [store(api, alone), product(api, upload(api, sold))["images"][0]["id"]]
         # Those that are built after a commit, and one that somebody asked for.
         eventually(lambda: all(api.get(f"/images/{name}").json()["thumbhash"] for name in ids))
@@ -44,7 +43,7 @@ def test_a_lost_catalog_is_rebuilt_by_one_command(tmp_path: Path) -> None:
     found = json.loads(rebuilt.stdout)["found"]
     assert sorted((finding["subject"], finding["mended"]) for finding in found) == sorted((name, True) for name in ids)
 
-    with progimage_server(tmp_path, AT_ONCE) as server, httpx2.Client(base_url=server.url, timeout=30) as api:
+    with progimage_server(tmp_path, ONE_CHILD) as server, httpx2.Client(base_url=server.url, timeout=30) as api:
         assert {url: answer(api, url) for url in urls} == before
         assert {image["id"] for image in api.get("/images").json()["images"]} == set(ids)
         assert [image["id"] for image in product(api, ids[1:])["images"]] == ids[1:]
