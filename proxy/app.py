@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 PURGE_SECONDS = 60.0
 TELL_SECONDS = 0.1
-# Objects made since garbage was last looked for.
+# So many new objects, and garbage is looked for.
 GARBAGE = 5_000
 
 
