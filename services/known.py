@@ -10,11 +10,15 @@ from storage.base import NotStored
 
 async def find(services: Services, image_id: str) -> KnownImage:
     """The image, committed or staged; UnknownImage or ExpiredImage when there is none."""
-    known = services.memory.known.get(image_id)
+    memory = services.memory
+    known = memory.known.get(image_id)
     if known is None:
         # One look-up for all who wait: a busy image would else be asked for by everybody each time its second is over.
-        known, _ = await services.lookups.join(image_id, lambda: _look_up(services, image_id))
-        services.memory.known[image_id] = known
+        # What it finds may be of before something was forgotten: those who come after that do not hear of it.
+        began = memory.forgotten
+        known, _ = await services.lookups.join(f"{image_id} {began}", lambda: _look_up(services, image_id))
+        if memory.forgotten == began:
+            memory.known[image_id] = known
     return known
 
 

@@ -32,6 +32,8 @@ class Memory:
 
     def __init__(self, variant_bytes: int) -> None:
         self.known: TTLCache[str, KnownImage] = TTLCache(KNOWN_IMAGES, KNOWN_SECONDS)
+        # How often facts have been.
+        self.forgotten = 0
         # What trimming leaves: it is a fact of the bytes, so it stays true.
         self.boxes: LRUCache[str, Box] = LRUCache(BOXES)
         # By URL, and whether the request was signed.
@@ -45,6 +47,7 @@ class Memory:
     def forget(self, image_id: str) -> None:
         """Variants need no forgetting: they are reached through the facts, and their bytes never change."""
         self.known.pop(image_id, None)
+        self.forgotten += 1
 
 
 def _end(_: object, sought: Sought, now: float) -> float:

@@ -4,10 +4,13 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from itertools import cycle
+from typing import cast
 
 import pytest
 
 from catalog.errors import CatalogError, NotFound
+from catalog.records import ImageRecord
+from catalog.repository import Catalog
 from services import known
 from services.container import Services
 from services.erase import delete_image
@@ -45,6 +48,31 @@ async def test_the_store_knows_the_point_and_so_does_this_process_at_once(servic
         assert (await set_focal(services, stored, point)).focal == point
         assert (await known.find(services, stored)).focal == point
         assert await in_store(services, stored) == await known.find(services, stored)
+
+
+class LateAnswers:
+    """A catalog that looks at once, and tells what it saw when it may."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog, self.looked, self.may_tell = catalog, asyncio.Event(), asyncio.Event()
+
+    async def image(self, image_id: str, *, quick: bool = False) -> ImageRecord | None:
+        found = await self._catalog.image(image_id, quick=quick)
+        self.looked.set()
+        await self.may_tell.wait()
+        return found
+
+
+async def test_who_looked_before_the_point_was_set_leaves_nothing_old_behind(services: Services, stored: str) -> None:
+    late = LateAnswers(services.catalog)
+    looking = asyncio.create_task(known.find(replace(services, catalog=cast(Catalog, late)), stored))
+    await late.looked.wait()
+    await set_focal(services, stored, POINTS[1])
+    async with asyncio.timeout(5):
+        assert (await known.find(services, stored)).focal == POINTS[1]
+    late.may_tell.set()
+    assert (await looking).focal is None
+    assert (await known.find(services, stored)).focal == POINTS[1]
 
 
 async def test_of_many_points_at_once_catalog_and_store_keep_the_same(services: Services, stored: str) -> None:
