@@ -170,7 +170,7 @@ async def add_variant(session: AsyncSession, variant: VariantRecord, *, now: dat
         "engine": ENGINE_VERSION,
         "created_at": now,
     }
-    await inserts.execute(session, _recording(inserts.dialect(session)), row)
+    await inserts.execute(session, _recording(inserts.dialect_of(session)), row)
 
 
 @cache

@@ -17,13 +17,13 @@ async def insert_or_ignore(session: AsyncSession, table: type[Table], rows: Sequ
     """Insert the rows, in their order, that collide with none; how many those were. Waits for a colliding transaction to end."""
     if not rows:
         return 0
-    result = await session.exec(INSERT[dialect(session)](table).values(list(rows)).on_conflict_do_nothing())
+    result = await session.exec(INSERT[dialect_of(session)](table).values(list(rows)).on_conflict_do_nothing())
     return result.rowcount
 
 
 async def insert_or_replace(session: AsyncSession, table: type[Table], row: Mapping[str, object]) -> None:
     """Insert the row, or give all of its values to the one that has its primary key."""
-    await execute(session, replacing(dialect(session), table), row)
+    await execute(session, replacing(dialect_of(session), table), row)
 
 
 def replacing(dialect: str, table: type[Table], *, where: ColumnElement[bool] | None = None, beside: Select[Any] | None = None) -> Insert:
@@ -40,5 +40,5 @@ async def execute(session: AsyncSession, insert: Insert, row: Mapping[str, objec
     await (await session.connection()).execute(insert, row)
 
 
-def dialect(session: AsyncSession) -> str:
+def dialect_of(session: AsyncSession) -> str:
     return session.get_bind().dialect.name

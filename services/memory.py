@@ -32,7 +32,7 @@ class Memory:
 
     def __init__(self, variant_bytes: int) -> None:
         self.known: TTLCache[str, KnownImage] = TTLCache(KNOWN_IMAGES, KNOWN_SECONDS)
-        # How often facts have been.
+        # How often `forget` was called.
         self.forgotten = 0
         # What trimming leaves: it is a fact of the bytes, so it stays true.
         self.boxes: LRUCache[str, Box] = LRUCache(BOXES)
